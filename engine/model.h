@@ -1,0 +1,105 @@
+#ifndef PRECIS_ENGINE_MODEL_H_
+#define PRECIS_ENGINE_MODEL_H_
+
+// The engine's facade: open an ONNX file, load precision variants of it, run them. No gRPC inside; thread-safe where it says so.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/quant/policy.h"
+#include "engine/tensor/tensor.h"
+
+namespace precis {
+
+// An input or output of a model. Unknown dimensions are kUnknownDim; dim_names has the symbol ("batch") or "" per dimension.
+struct TensorSpec {
+  std::string name;
+  DataType dtype = DataType::kF32;
+  Shape shape;
+  std::vector<std::string> dim_names;
+};
+
+// One executed layer of a plan, as DescribePlan and precis_bench show it.
+struct Layer {
+  std::string name, op, precision, implementation, note;
+  bool slow_reference = false;
+  int64_t weight_bytes = 0, activation_bytes = 0;
+  double time_us = 0;  // filled by Session::Profile
+};
+
+struct VariantInfo {
+  std::string name;                       // "int8"
+  quant::Policy policy;
+  int threads = 1;
+  std::map<std::string, double> load_ms;  // phase -> milliseconds: parse, calibrate, quantize, compile, warm_up
+  int64_t weight_bytes = 0;               // prepacked weights held in memory
+  int64_t arena_bytes = 0;                // activations of one session, for the shapes compiled at load
+  int64_t weight_bytes_per_run = 0, activation_bytes_per_run = 0;  // memory traffic of one run at those shapes
+};
+
+struct LoadOptions {
+  std::string variant = "fp32";
+  quant::Policy policy;
+  int threads = 1;              // threads a run uses; sessions must be used from one thread at a time
+  std::string calibration_dir;  // holds .npy / .npz files; needed by int8
+  std::vector<Shape> warm_shapes;  // concrete shapes to compile at load; empty: unknown dims become those of the calibration data, else 1
+  int max_cached_plans = 16;    // plans kept per variant, one per concrete input shape; least recently used goes first
+  std::function<void(const std::string& phase, double fraction)> progress;  // may be null; called on the loading thread
+};
+
+class Variant;
+
+// A parsed model file. Thread-safe: variants may be loaded concurrently.
+class Model {
+ public:
+  virtual ~Model() = default;
+  // Errors: as onnx_import::ImportFile.
+  static absl::StatusOr<std::shared_ptr<const Model>> Open(const std::string& path);
+
+  virtual const std::string& path() const = 0;
+  virtual const std::vector<TensorSpec>& inputs() const = 0;
+  virtual const std::vector<TensorSpec>& outputs() const = 0;
+
+  // Quantizes and compiles. Errors: FailedPrecondition when int8 is asked for and there is no calibration data (says where to put it);
+  // InvalidArgument / Unimplemented name nodes; ResourceExhausted when memory does not suffice.
+  virtual absl::StatusOr<std::shared_ptr<const Variant>> LoadVariant(const LoadOptions& options) const = 0;
+};
+
+// One worker's execution state of a variant: arena, stream, scratchpad per plan. Not thread-safe: one thread at a time.
+class Session {
+ public:
+  virtual ~Session() = default;
+  // `inputs` in the order of Variant::inputs(), dense row-major; outputs in the order of Variant::outputs(). The output tensors are reused
+  // when their dtype and shape fit. A new combination of input shapes compiles a plan first (cached).
+  // Errors: InvalidArgument names the input, what was expected and what came.
+  virtual absl::Status Run(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs) = 0;
+  // Runs once with per-layer times, after `warm_up` runs; median of `repetitions`.
+  virtual absl::StatusOr<std::vector<Layer>> Profile(const std::vector<TensorView>& inputs, int warm_up, int repetitions) = 0;
+  // Sum over the plan's oneDNN primitives of each one's median time alone on warm buffers, milliseconds: the floor of this plan.
+  virtual absl::StatusOr<double> FloorMilliseconds(const std::vector<TensorView>& inputs) = 0;
+};
+
+// A model at one precision, compiled. Immutable and thread-safe.
+class Variant {
+ public:
+  virtual ~Variant() = default;
+  virtual const VariantInfo& info() const = 0;
+  virtual const std::vector<TensorSpec>& inputs() const = 0;
+  virtual const std::vector<TensorSpec>& outputs() const = 0;
+  virtual absl::StatusOr<std::unique_ptr<Session>> NewSession() const = 0;
+  // Layers of the plan for the given shapes (empty: those compiled at load), without times.
+  virtual absl::StatusOr<std::vector<Layer>> DescribePlan(const std::vector<Shape>& input_shapes) const = 0;
+};
+
+// CPU facts for build_info and logs.
+std::string CpuIsaName();      // oneDNN's effective ISA: "AVX512_CORE_BF16"…
+std::string OneDnnVersion();   // "3.7.2"
+
+}  // namespace precis
+
+#endif  // PRECIS_ENGINE_MODEL_H_
