@@ -9,9 +9,10 @@ set_environment() {
   # Where scripts put what they can make again, such as Python environments.
   export PRECIS_CACHE_DIR=${PRECIS_CACHE_DIR:-$(cache_directory)/cache}
   mkdir -p "$CCACHE_DIR" "$PRECIS_CACHE_DIR"
-  export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}
-  export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-  export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$checkout/cmake/tsan.supp:ignore_noninstrumented_modules=1}
+  # Abseil poisons the free slots of its hash tables, but the distribution's libabsl does not lift the poison again.
+  export ASAN_OPTIONS=allow_user_poisoning=0:detect_stack_use_after_return=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+  export UBSAN_OPTIONS=print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}
+  export TSAN_OPTIONS=suppressions=$checkout/cmake/tsan.supp${TSAN_OPTIONS:+:$TSAN_OPTIONS}
 }
 
 # Takes "--preset NAME" or "--preset=NAME" off the front of a command's arguments. Sets `preset` and `arguments`.

@@ -21,7 +21,7 @@ fail() {
 
 # The package names of the given lists, without comments.
 package_names() {
-  sed -e 's/#.*//' "$@" | xargs -n 1
+  awk '{ sub(/#.*/, ""); for (i = 1; i <= NF; i++) print $i }' "$@"
 }
 
 packages_of_a_build() {
