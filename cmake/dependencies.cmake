@@ -1,6 +1,8 @@
 # Imported targets of everything that is not ours, all from Debian 13 packages (deploy/packages.build).
 #
 #   absl::status, absl::statusor, absl::synchronization, absl::strings, …
+#                                           Debian builds it with types of its own: absl::string_view is not
+#                                           std::string_view (no conversion either way), nor absl::optional std::optional
 #   DNNL::dnnl                              oneDNN 3.7.2, OpenMP runtime
 #   precis_openmp                           omp_set_num_threads and friends, from the runtime oneDNN itself uses
 #   ONNX::onnx                              schema, checker, shape inference, protobuf classes; carries ONNX_ML, ONNX_NAMESPACE
@@ -43,16 +45,14 @@ add_executable(gRPC::grpc_cpp_plugin IMPORTED GLOBAL)
 set_target_properties(gRPC::grpc_cpp_plugin PROPERTIES IMPORTED_LOCATION ${PRECIS_GRPC_CPP_PLUGIN})
 
 # oneDNN uses GCC's libgomp. Clang would bring its own OpenMP runtime, a second one in the process: under Clang (the fuzz
-# preset) the pragmas are left unread and only libgomp's functions are linked.
+# preset) the pragmas are left unread and the omp_ functions, declared in Clang's own omp.h, come from libgomp.
 add_library(precis_openmp INTERFACE)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   find_package(OpenMP REQUIRED COMPONENTS CXX)
   target_link_libraries(precis_openmp INTERFACE OpenMP::OpenMP_CXX)
 else()
-  execute_process(COMMAND g++ -print-file-name=include OUTPUT_VARIABLE gcc_include OUTPUT_STRIP_TRAILING_WHITESPACE
-                  COMMAND_ERROR_IS_FATAL ANY)
   execute_process(COMMAND g++ -print-file-name=libgomp.so OUTPUT_VARIABLE gcc_openmp OUTPUT_STRIP_TRAILING_WHITESPACE
                   COMMAND_ERROR_IS_FATAL ANY)
-  target_compile_options(precis_openmp INTERFACE -idirafter ${gcc_include} -Wno-unknown-pragmas)
+  target_compile_options(precis_openmp INTERFACE -Wno-source-uses-openmp)
   target_link_libraries(precis_openmp INTERFACE ${gcc_openmp})
 endif()
