@@ -70,12 +70,16 @@ command_bench() {
 command_serve() {
   take_preset "$@"
   configure_and_build precisd >&2
-  exec "$checkout/build/$preset/bin/precisd" --model_repository="$checkout/demo/models" "${arguments[@]}"
+  exec "$checkout/build/$preset/bin/precisd" --model_repository="$checkout/demo/repository" "${arguments[@]}"
 }
 
 command_demo() {
   configure_and_build >&2
   exec "$checkout/demo/run" "$@"
+}
+
+command_train() {
+  exec python3 "$checkout/demo/train.py" "$@"
 }
 
 command_shell() {

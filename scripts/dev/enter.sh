@@ -28,10 +28,8 @@ bind_directory() {
 
 owner=$(stat -c '%u' "$checkout")
 group=$(stat -c '%g' "$checkout")
-mkdir -p /var/cache/precis/ccache /var/cache/precis/cache
-if [[ $(stat -c '%u' /var/cache/precis/ccache) != "$owner" ]]; then
-  chown -R "$owner:$group" /var/cache/precis/ccache /var/cache/precis/cache
-fi
+caches=/var/cache/precis/user-$owner
+[[ -d $caches ]] || install -d -o "$owner" -g "$group" "$caches"
 
 bind /proc
 bind /sys
@@ -39,8 +37,7 @@ bind /dev
 bind_directory /tmp
 bind_directory "$checkout"
 [[ -d $checkout/../shared ]] && bind_directory "$(readlink -f "$checkout/../shared")"
-bind_directory /var/cache/precis/ccache
-bind_directory /var/cache/precis/cache
+bind_directory "$caches"
 bind_directory /var/cache/peers
 # A worktree's git directory is elsewhere.
 if [[ -f $checkout/.git ]]; then
@@ -79,9 +76,9 @@ done
 
 # The owner has a name inside too, for the programs that ask.
 if ! grep -q "^[^:]*:[^:]*:$owner:" "$root/etc/passwd"; then
-  echo "precis:x:$owner:$group::/var/cache/precis/cache:/bin/bash" >> "$root/etc/passwd"
+  echo "precis:x:$owner:$group::$caches:/bin/bash" >> "$root/etc/passwd"
 fi
-[[ $owner == 0 ]] && home=/root || home=/var/cache/precis/cache
+[[ $owner == 0 ]] && home=/root || home=$caches
 
 directory=$checkout
 current=$(pwd -P)

@@ -5,7 +5,7 @@
 #   /var/cache/precis/new-HASH     one being made; renamed when finished, deleted by the next attempt when it was not
 #   /var/cache/precis/use-HASH     shared lock of every command that runs inside; an old root nobody uses is deleted
 #   /var/cache/precis/lock         exclusive lock of whoever makes a root
-#   /var/cache/precis/ccache, cache   seen at the same path inside
+#   /var/cache/precis/user-UID     ccache and other caches of a checkout's owner, at the same path inside
 
 readonly suite=trixie
 readonly marker=/etc/precis-root
@@ -24,8 +24,12 @@ package_names() {
   awk '{ sub(/#.*/, ""); for (i = 1; i <= NF; i++) print $i }' "$@"
 }
 
-packages_of_a_build() {
-  package_names "$checkout/deploy/packages.build" "$checkout/deploy/packages.runtime" | sort -u
+# What the command at hand needs: the lists of a build, or those that $PRECIS_PACKAGES names.
+wanted_packages() {
+  local list
+  for list in ${PRECIS_PACKAGES:-build runtime}; do
+    package_names "$checkout/deploy/packages.$list"
+  done | sort -u
 }
 
 host_is_debian_13() {
@@ -40,29 +44,27 @@ packages_are_here() {
   [[ -e $marker ]] && return 0
   host_is_debian_13 || return 1
   local missing
-  missing=$(comm -23 <(packages_of_a_build) \
+  missing=$(comm -23 <(wanted_packages) \
     <(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort -u) | xargs)
   [[ -z $missing ]] && return 0
   [[ $EUID -eq 0 ]] || fail "packages are missing; as root: apt-get install --no-install-recommends $missing"
   echo "./dev: installing $missing" >&2
   # shellcheck disable=SC2086  # one word per package
   { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing; } >&2 ||
-    fail "apt-get could not install the packages of deploy/packages.build and deploy/packages.runtime"
+    fail "apt-get could not install the packages of deploy/packages.*"
 }
 
 # Where ccache and the scripts' own caches live, for the user at hand.
 cache_directory() {
-  if [[ -w $precis_cache || (! -e $precis_cache && $EUID -eq 0) ]]; then
-    echo "$precis_cache"
-  elif [[ -e $marker ]]; then
-    echo "$precis_cache"
+  if [[ -e $marker || $EUID -eq 0 ]]; then
+    echo "$precis_cache/user-$EUID"
   else
     echo "${XDG_CACHE_HOME:-$HOME/.cache}/precis"
   fi
 }
 
 root_hash() {
-  { packages_of_a_build; echo "$suite $root_recipe"; } | sha256sum | cut -c 1-12
+  { wanted_packages; echo "$suite $root_recipe"; } | sha256sum | cut -c 1-12
 }
 
 # Sets `root` and `root_use`, and makes the root when it is not there yet.
@@ -94,7 +96,7 @@ make_root_in_namespace() {
   echo "./dev: making a Debian 13 root in $precis_cache (once, a minute or two)" >&2
   unshare --mount --propagation private \
     bash -euo pipefail -c 'checkout=$1; source "$checkout/scripts/dev/root.sh"; make_root "$2" "$3"' \
-    dev "$checkout" "$1" "$uri" 8>&- || { rm -rf --one-file-system "$1"; exit 1; }
+    dev "$checkout" "$1" "$uri" || { rm -rf --one-file-system "$1"; exit 1; }
 }
 
 install_debootstrap() {
@@ -159,7 +161,7 @@ find_mirror() {
 # make_root DIRECTORY URI: runs in a mount namespace of its own.
 make_root() {
   local directory=$1 uri=$2 log=$precis_cache/root.log names
-  mapfile -t names < <(packages_of_a_build)
+  mapfile -t names < <(wanted_packages)
   mkdir -p "$directory"
   chmod 755 "$directory"
   debootstrap --variant=minbase --include=ca-certificates "$suite" "$directory" ${uri:+"$uri"} > "$log" 2>&1 ||
