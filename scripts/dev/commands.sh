@@ -86,20 +86,31 @@ command_shell() {
   exec bash "$@"
 }
 
-# Every C++ and proto-adjacent source of the repository, NUL-separated.
+# Every C++ source of the repository, NUL-separated.
 cpp_sources() {
   find "$checkout" -path "$checkout/build" -prune -o -path "$checkout/.git" -prune -o \
     -type f \( -name '*.h' -o -name '*.cc' \) -print0
 }
 
 command_format() {
-  local flags=(-i)
   case ${1:-} in
-    "") ;;
-    --check) flags=(--dry-run --Werror) ;;
+    "")  # twice: a line that the first pass breaks may be joined by the second
+      # shellcheck disable=SC2016  # the inner shell's arguments
+      cpp_sources | xargs -0 -r -n 16 -P "$(nproc)" \
+        sh -c 'clang-format --style=file -i "$@" && clang-format --style=file -i "$@"' _
+      ;;
+    --check)
+      local unformatted
+      # shellcheck disable=SC2016  # the inner shell's arguments
+      unformatted=$(cpp_sources | xargs -0 -r -n 16 -P "$(nproc)" sh -c 'clang-format --style=file --dry-run "$@" 2>&1 |
+        sed -n "s/:[0-9]*:[0-9]*: warning: code should be clang-formatted.*//p" | sort -u' _ | sort)
+      [[ -z $unformatted ]] && return
+      printf '%s\n' "$unformatted"
+      echo "./dev format would change these files" >&2
+      return 1
+      ;;
     *) echo "usage: ./dev format [--check]" >&2; exit 2 ;;
   esac
-  cpp_sources | xargs -0 -r -n 16 -P "$(nproc)" clang-format --style=file "${flags[@]}"
 }
 
 command_lint() {

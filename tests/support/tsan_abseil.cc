@@ -122,8 +122,7 @@ void Notification::Notify() {
 }
 
 void Notification::WaitForNotification() const {
-  static auto* const next =
-      Next<void(const Notification*)>("_ZNK4absl7debian712Notification19WaitForNotificationEv");
+  static auto* const next = Next<void(const Notification*)>("_ZNK4absl7debian712Notification19WaitForNotificationEv");
   next(this);
   Acquire(this);
 }
