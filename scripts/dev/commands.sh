@@ -92,20 +92,27 @@ cpp_sources() {
     -type f \( -name '*.h' -o -name '*.cc' \) -print0
 }
 
+unformatted_files() {
+  # shellcheck disable=SC2016  # the inner shell's arguments
+  cpp_sources | xargs -0 -r -n 16 -P "$(nproc)" sh -c 'clang-format --style=file --dry-run "$@" 2>&1 |
+    sed -n "s/:[0-9]*:[0-9]*: warning: code should be clang-formatted.*//p" | sort -u' _ | sort
+}
+
 command_format() {
+  local files
   case ${1:-} in
-    "")  # twice: a line that the first pass breaks may be joined by the second
-      # shellcheck disable=SC2016  # the inner shell's arguments
-      cpp_sources | xargs -0 -r -n 16 -P "$(nproc)" \
-        sh -c 'clang-format --style=file -i "$@" && clang-format --style=file -i "$@"' _
+    "")
+      # What one pass of clang-format breaks, the next may join: a file can take several to settle.
+      for _ in 1 2 3 4 5; do
+        mapfile -t files < <(unformatted_files)
+        [[ ${#files[@]} -gt 0 ]] || return 0
+        clang-format --style=file -i "${files[@]}"
+      done
       ;;
     --check)
-      local unformatted
-      # shellcheck disable=SC2016  # the inner shell's arguments
-      unformatted=$(cpp_sources | xargs -0 -r -n 16 -P "$(nproc)" sh -c 'clang-format --style=file --dry-run "$@" 2>&1 |
-        sed -n "s/:[0-9]*:[0-9]*: warning: code should be clang-formatted.*//p" | sort -u' _ | sort)
-      [[ -z $unformatted ]] && return
-      printf '%s\n' "$unformatted"
+      files=$(unformatted_files)
+      [[ -n $files ]] || return 0
+      printf '%s\n' "$files"
       echo "./dev format would change these files" >&2
       return 1
       ;;
