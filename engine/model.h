@@ -33,7 +33,7 @@ struct Layer {
 };
 
 struct VariantInfo {
-  std::string name;                       // "int8"
+  std::string name;  // "int8"
   quant::Policy policy;
   int threads = 1;
   std::map<std::string, double> load_ms;  // phase -> milliseconds: parse, calibrate, quantize, compile, warm_up
@@ -47,8 +47,9 @@ struct LoadOptions {
   quant::Policy policy;
   int threads = 1;              // threads a run uses; sessions must be used from one thread at a time
   std::string calibration_dir;  // holds .npy / .npz files; needed by int8
-  std::vector<Shape> warm_shapes;  // concrete shapes to compile at load; empty: unknown dims become those of the calibration data, else 1
-  int max_cached_plans = 16;    // plans kept per variant, one per concrete input shape; least recently used goes first
+  std::vector<Shape>
+      warm_shapes;  // concrete shapes to compile at load; empty: unknown dims become those of the calibration data, else 1
+  int max_cached_plans = 16;  // plans kept per variant, one per concrete input shape; least recently used goes first
   std::function<void(const std::string& phase, double fraction)> progress;  // may be null; called on the loading thread
 };
 
@@ -79,7 +80,8 @@ class Session {
   // Errors: InvalidArgument names the input, what was expected and what came.
   virtual absl::Status Run(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs) = 0;
   // Runs once with per-layer times, after `warm_up` runs; median of `repetitions`.
-  virtual absl::StatusOr<std::vector<Layer>> Profile(const std::vector<TensorView>& inputs, int warm_up, int repetitions) = 0;
+  virtual absl::StatusOr<std::vector<Layer>> Profile(const std::vector<TensorView>& inputs, int warm_up,
+                                                     int repetitions) = 0;
   // Sum over the plan's oneDNN primitives of each one's median time alone on warm buffers, milliseconds: the floor of this plan.
   virtual absl::StatusOr<double> FloorMilliseconds(const std::vector<TensorView>& inputs) = 0;
 };
@@ -97,8 +99,8 @@ class Variant {
 };
 
 // CPU facts for build_info and logs.
-std::string CpuIsaName();      // oneDNN's effective ISA: "AVX512_CORE_BF16"…
-std::string OneDnnVersion();   // "3.7.2"
+std::string CpuIsaName();     // oneDNN's effective ISA: "AVX512_CORE_BF16"…
+std::string OneDnnVersion();  // "3.7.2"
 
 }  // namespace precis
 

@@ -7,8 +7,8 @@
 #include "absl/status/statusor.h"
 
 // Returns from the enclosing function (which returns Status or StatusOr) when `expr` is not OK.
-#define PRECIS_RETURN_IF_ERROR(expr)                        \
-  do {                                                      \
+#define PRECIS_RETURN_IF_ERROR(expr)                                                         \
+  do {                                                                                       \
     if (::absl::Status precis_status_ = (expr); !precis_status_.ok()) return precis_status_; \
   } while (false)
 

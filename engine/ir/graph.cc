@@ -114,7 +114,8 @@ void Graph::SetInputs(NodeId id, std::vector<ValueId> inputs) {
 void Graph::SetOutput(NodeId id, size_t slot, ValueId value) {
   auto& outputs = nodes_[static_cast<size_t>(id)].outputs;
   if (slot >= outputs.size()) outputs.resize(slot + 1, kNoValue);
-  if (outputs[slot] != kNoValue && producer(outputs[slot]) == id) producers_[static_cast<size_t>(outputs[slot])] = kNoNode;
+  if (outputs[slot] != kNoValue && producer(outputs[slot]) == id)
+    producers_[static_cast<size_t>(outputs[slot])] = kNoNode;
   outputs[slot] = value;
   if (value != kNoValue) producers_[static_cast<size_t>(value)] = id;
 }
@@ -208,27 +209,33 @@ absl::Status Graph::Verify() const {
     const Node& n = node(id);
     for (ValueId v : n.inputs) {
       if (v == kNoValue) continue;
-      if (v < 0 || v >= num_values()) return absl::InternalError(absl::StrCat("node \"", n.name, "\": input ", v, " does not exist"));
+      if (v < 0 || v >= num_values())
+        return absl::InternalError(absl::StrCat("node \"", n.name, "\": input ", v, " does not exist"));
       if (producer(v) == kNoNode && !IsConstant(v) && !IsGraphInput(v)) {
-        return absl::InternalError(absl::StrCat("node \"", n.name, "\": nothing computes its input \"", value(v).name, "\""));
+        return absl::InternalError(
+            absl::StrCat("node \"", n.name, "\": nothing computes its input \"", value(v).name, "\""));
       }
       if (std::count(consumers(v).begin(), consumers(v).end(), id) != std::count(n.inputs.begin(), n.inputs.end(), v)) {
-        return absl::InternalError(absl::StrCat("value \"", value(v).name, "\": consumer list out of step with node \"", n.name, "\""));
+        return absl::InternalError(
+            absl::StrCat("value \"", value(v).name, "\": consumer list out of step with node \"", n.name, "\""));
       }
     }
     for (ValueId v : n.outputs) {
       if (v != kNoValue && producer(v) != id) {
-        return absl::InternalError(absl::StrCat("value \"", value(v).name, "\": producer is not node \"", n.name, "\""));
+        return absl::InternalError(
+            absl::StrCat("value \"", value(v).name, "\": producer is not node \"", n.name, "\""));
       }
     }
     for (const PostOp& p : n.post_ops) {
       if (p.kind == PostOp::Kind::kBinary && (p.input < 0 || Input(id, static_cast<size_t>(p.input)) == kNoValue)) {
-        return absl::InternalError(absl::StrCat("node \"", n.name, "\": post-op ", OpName(p.binary), " names no input"));
+        return absl::InternalError(
+            absl::StrCat("node \"", n.name, "\": post-op ", OpName(p.binary), " names no input"));
       }
     }
   }
   for (const Port& port : outputs) {
-    if (port.value == kNoValue || (producer(port.value) == kNoNode && !IsConstant(port.value) && !IsGraphInput(port.value))) {
+    if (port.value == kNoValue ||
+        (producer(port.value) == kNoNode && !IsConstant(port.value) && !IsGraphInput(port.value))) {
       return absl::InternalError("a graph output is computed by nothing");
     }
   }

@@ -33,9 +33,9 @@ inline constexpr NodeId kNoNode = -1;
 
 // Affine quantization of a value: real = scale * (q - zero_point).
 struct QuantParams {
-  std::vector<float> scales;          // one, or one per index along `axis`
-  std::vector<int32_t> zero_points;   // as many as scales; empty means all zero (symmetric)
-  int axis = -1;                      // -1: per tensor
+  std::vector<float> scales;         // one, or one per index along `axis`
+  std::vector<int32_t> zero_points;  // as many as scales; empty means all zero (symmetric)
+  int axis = -1;                     // -1: per tensor
   bool per_tensor() const { return axis < 0; }
   float scale() const { return scales[0]; }
   int32_t zero_point() const { return zero_points.empty() ? 0 : zero_points[0]; }
@@ -47,8 +47,8 @@ struct Value {
   bool typed = false;  // dtype and shape are known
   DataType dtype = DataType::kF32;
   Shape shape;
-  std::optional<QuantParams> quant;          // set on s8/u8 values that stand for real numbers
-  std::shared_ptr<const Tensor> constant;    // null: computed at run time (or an input)
+  std::optional<QuantParams> quant;        // set on s8/u8 values that stand for real numbers
+  std::shared_ptr<const Tensor> constant;  // null: computed at run time (or an input)
 };
 
 struct Node {
@@ -56,8 +56,9 @@ struct Node {
   Op op;
   std::vector<ValueId> inputs;   // may contain kNoValue where an optional input is absent
   std::vector<ValueId> outputs;  // may contain kNoValue for an unused optional output
-  std::vector<PostOp> post_ops;  // only on Conv, ConvTranspose, MatMul, Pool and elementwise heads; refer to extra inputs by index
-  std::string precision_note;    // why quantization left or put this node where it is; shown by DescribePlan
+  std::vector<PostOp>
+      post_ops;  // only on Conv, ConvTranspose, MatMul, Pool and elementwise heads; refer to extra inputs by index
+  std::string precision_note;  // why quantization left or put this node where it is; shown by DescribePlan
 };
 
 // An input of the model, as a client sees it.
@@ -104,8 +105,8 @@ class Graph {
   // inputs[i] of the node, or kNoValue when it has fewer.
   ValueId Input(NodeId id, size_t i) const;
 
-  void SetInput(NodeId node, size_t slot, ValueId value);   // grows the list with kNoValue if needed
-  int AppendInput(NodeId node, ValueId value);              // returns the slot
+  void SetInput(NodeId node, size_t slot, ValueId value);  // grows the list with kNoValue if needed
+  int AppendInput(NodeId node, ValueId value);             // returns the slot
   void SetInputs(NodeId node, std::vector<ValueId> inputs);
   void SetOutput(NodeId node, size_t slot, ValueId value);  // moves producership
   // Every reader of `from`, graph outputs included, reads `to` instead.

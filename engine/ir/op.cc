@@ -6,20 +6,26 @@
 
 namespace precis::ir {
 
-std::string_view OpName(UnaryKind kind) {
-  constexpr std::string_view kNames[] = {
-      "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Silu", "Mish", "Tanh",
-      "Gelu", "GeluTanh", "Softplus", "Softsign", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Abs", "Neg", "Sign", "Floor", "Ceil", "Round",
-      "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Not", "BitwiseNot", "IsNaN", "IsInf",
-      "Linear", "Shrink"};
+absl::string_view OpName(UnaryKind kind) {
+  constexpr absl::string_view kNames[] = {
+      "Relu",  "LeakyRelu", "Elu",         "Selu",       "Celu",       "ThresholdedRelu",
+      "Clip",  "Sigmoid",   "HardSigmoid", "HardSwish",  "Silu",       "Mish",
+      "Tanh",  "Gelu",      "GeluTanh",    "Softplus",   "Softsign",   "Erf",
+      "Exp",   "Log",       "Sqrt",        "Reciprocal", "Abs",        "Neg",
+      "Sign",  "Floor",     "Ceil",        "Round",      "Sin",        "Cos",
+      "Tan",   "Asin",      "Acos",        "Atan",       "Sinh",       "Cosh",
+      "Asinh", "Acosh",     "Atanh",       "Not",        "BitwiseNot", "IsNaN",
+      "IsInf", "Linear",    "Shrink"};
   static_assert(std::size(kNames) == static_cast<size_t>(UnaryKind::kShrink) + 1);
   return kNames[static_cast<size_t>(kind)];
 }
 
-std::string_view OpName(BinaryKind kind) {
-  constexpr std::string_view kNames[] = {"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Mod", "Fmod", "PRelu", "And", "Or", "Xor", "Equal",
-                                         "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
-                                         "BitShiftLeft", "BitShiftRight"};
+absl::string_view OpName(BinaryKind kind) {
+  constexpr absl::string_view kNames[] = {
+      "Add",        "Sub",       "Mul",        "Div",          "Pow",          "Min",
+      "Max",        "Mod",       "Fmod",       "PRelu",        "And",          "Or",
+      "Xor",        "Equal",     "Less",       "LessOrEqual",  "Greater",      "GreaterOrEqual",
+      "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitShiftLeft", "BitShiftRight"};
   static_assert(std::size(kNames) == static_cast<size_t>(BinaryKind::kShiftRight) + 1);
   return kNames[static_cast<size_t>(kind)];
 }
@@ -27,19 +33,23 @@ std::string_view OpName(BinaryKind kind) {
 namespace {
 
 struct NameOf {
-  std::string_view operator()(const Unary& op) const { return OpName(op.kind); }
-  std::string_view operator()(const Binary& op) const { return OpName(op.kind); }
-  std::string_view operator()(const Softmax& op) const { return op.log ? "LogSoftmax" : "Softmax"; }
-  std::string_view operator()(const Pool& op) const { return op.kind == PoolKind::kMax ? "MaxPool" : "AveragePool"; }
-  std::string_view operator()(const GlobalPool& op) const { return op.kind == PoolKind::kMax ? "GlobalMaxPool" : "GlobalAveragePool"; }
-  std::string_view operator()(const ArgReduce& op) const { return op.max ? "ArgMax" : "ArgMin"; }
-  std::string_view operator()(const Reduce& op) const {
-    constexpr std::string_view kNames[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
-                                           "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"};
+  absl::string_view operator()(const Unary& op) const { return OpName(op.kind); }
+  absl::string_view operator()(const Binary& op) const { return OpName(op.kind); }
+  absl::string_view operator()(const Softmax& op) const { return op.log ? "LogSoftmax" : "Softmax"; }
+  absl::string_view operator()(const Pool& op) const { return op.kind == PoolKind::kMax ? "MaxPool" : "AveragePool"; }
+  absl::string_view operator()(const GlobalPool& op) const {
+    return op.kind == PoolKind::kMax ? "GlobalMaxPool" : "GlobalAveragePool";
+  }
+  absl::string_view operator()(const ArgReduce& op) const { return op.max ? "ArgMax" : "ArgMin"; }
+  absl::string_view operator()(const Reduce& op) const {
+    constexpr absl::string_view kNames[] = {"ReduceSum",    "ReduceMean",     "ReduceMax", "ReduceMin",
+                                            "ReduceProd",   "ReduceL1",       "ReduceL2",  "ReduceSumSquare",
+                                            "ReduceLogSum", "ReduceLogSumExp"};
     return kNames[static_cast<size_t>(op.kind)];
   }
+  // clang-format off
 #define PRECIS_NAME(Type) \
-  std::string_view operator()(const Type&) const { return #Type; }
+  absl::string_view operator()(const Type&) const { return #Type; }
   PRECIS_NAME(Conv) PRECIS_NAME(ConvTranspose) PRECIS_NAME(MatMul) PRECIS_NAME(BatchNorm) PRECIS_NAME(LayerNorm) PRECIS_NAME(InstanceNorm)
   PRECIS_NAME(GroupNorm) PRECIS_NAME(Lrn) PRECIS_NAME(LpNorm) PRECIS_NAME(Clip) PRECIS_NAME(Where) PRECIS_NAME(Cast) PRECIS_NAME(Quantize)
   PRECIS_NAME(Dequantize) PRECIS_NAME(DynamicQuantize) PRECIS_NAME(Convert) PRECIS_NAME(Identity) PRECIS_NAME(Reshape) PRECIS_NAME(Flatten)
@@ -49,10 +59,11 @@ struct NameOf {
   PRECIS_NAME(Range) PRECIS_NAME(DepthToSpace) PRECIS_NAME(SpaceToDepth) PRECIS_NAME(Trilu) PRECIS_NAME(CumSum) PRECIS_NAME(OneHot)
   PRECIS_NAME(EyeLike) PRECIS_NAME(TopK) PRECIS_NAME(Resize)
 #undef PRECIS_NAME
+  // clang-format on
 };
 
 }  // namespace
 
-std::string_view OpName(const Op& op) { return std::visit(NameOf{}, op); }
+absl::string_view OpName(const Op& op) { return std::visit(NameOf{}, op); }
 
 }  // namespace precis::ir

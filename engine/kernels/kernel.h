@@ -29,7 +29,13 @@ struct MutableTensorView {
 // inputs have data == nullptr and shape {} at run time; `constants[i]` points at input i's tensor where it is constant.
 struct KernelSpec {
   ir::Op op;
-  struct Operand { bool present = false; DataType dtype = DataType::kF32; Shape shape; std::shared_ptr<const Tensor> constant; std::optional<ir::QuantParams> quant; };
+  struct Operand {
+    bool present = false;
+    DataType dtype = DataType::kF32;
+    Shape shape;
+    std::shared_ptr<const Tensor> constant;
+    std::optional<ir::QuantParams> quant;
+  };
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;
 };

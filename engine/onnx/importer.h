@@ -13,8 +13,9 @@ namespace precis::onnx_import {
 struct ImportLimits {
   int64_t max_file_bytes = int64_t{8} << 30;     // model and each external data file
   int64_t max_tensor_bytes = int64_t{4} << 30;   // one initializer, as declared by its dims
+  int64_t max_weight_bytes = int64_t{16} << 30;  // all of them together: many may point at the same external bytes
   int max_nodes = 200'000;
-  int max_graph_depth = 8;                       // nested subgraphs while reading; none is executed
+  int max_graph_depth = 8;  // functions and branches within one another
 };
 
 // Reads an ONNX file (opsets 7 to 22 of the default domain; IR versions 3 to 10) into a symbolic graph.
@@ -25,7 +26,17 @@ struct ImportLimits {
 absl::StatusOr<ir::Graph> ImportFile(const std::string& path, const ImportLimits& limits = {});
 
 // The same from bytes in memory; `folder` is where external data may lie ("" refuses external data).
-absl::StatusOr<ir::Graph> ImportBytes(std::string_view bytes, const std::string& folder, const ImportLimits& limits = {});
+absl::StatusOr<ir::Graph> ImportBytes(std::string_view bytes, const std::string& folder,
+                                      const ImportLimits& limits = {});
+
+// True when nodes of this type are imported natively. `domain` as in the file; "" and "ai.onnx" are the same.
+bool IsSupportedOperator(std::string_view domain, std::string_view op_type);
+
+// Reads a file that holds one TensorProto (the input_0.pb and output_0.pb of ONNX's test sets).
+absl::StatusOr<Tensor> ReadTensorFile(const std::string& path, const ImportLimits& limits = {});
+
+// For people: signature, constants and nodes of a graph, one per line.
+std::string Describe(const ir::Graph& graph);
 
 }  // namespace precis::onnx_import
 

@@ -28,8 +28,8 @@ absl::Status Specialize(ir::Graph& graph, const std::vector<Shape>& input_shapes
 
 // Runs the list on a specialised graph; verifies after each pass (Internal error names the pass). `dump`, when set, gets each pass' name
 // and the graph after it.
-absl::StatusOr<std::vector<PassReport>> RunPasses(ir::Graph& graph,
-                                                  const std::function<void(const std::string&, const ir::Graph&)>& dump = nullptr);
+absl::StatusOr<std::vector<PassReport>> RunPasses(
+    ir::Graph& graph, const std::function<void(const std::string&, const ir::Graph&)>& dump = nullptr);
 
 }  // namespace precis::passes
 

@@ -17,8 +17,8 @@ enum class Granularity { kPerTensor, kPerChannel };
 
 struct CalibrationPolicy {
   CalibrationMethod method = CalibrationMethod::kDefault;
-  double percentile = 99.999;   // of |x|, for kPercentile
-  int64_t sample_limit = 0;     // 0: all
+  double percentile = 99.999;  // of |x|, for kPercentile
+  int64_t sample_limit = 0;    // 0: all
 };
 
 struct Policy {

@@ -49,16 +49,17 @@ class CalibrationTable;
 
 // The instruction set's limits that quantization must respect.
 struct Target {
-  bool has_vnni = true;   // false: s16 saturation, weights are kept in [-64, 63]
-  bool has_bf16 = true;   // f32 arithmetic otherwise; informative
+  bool has_vnni = true;  // false: s16 saturation, weights are kept in [-64, 63]
+  bool has_bf16 = true;  // f32 arithmetic otherwise; informative
 };
 
 using Progress = std::function<void(const std::string& phase, double fraction)>;
 
 // Calibrates `graph` (optimised, f32). Errors: those of the runner; FailedPrecondition when there are no samples; InvalidArgument when a
 // sample holds NaN or infinity (names file order and input).
-absl::StatusOr<std::shared_ptr<const CalibrationTable>> Calibrate(const ir::Graph& graph, const Policy& policy, Runner& runner,
-                                                                  const SampleSource& samples, const Progress& progress);
+absl::StatusOr<std::shared_ptr<const CalibrationTable>> Calibrate(const ir::Graph& graph, const Policy& policy,
+                                                                  Runner& runner, const SampleSource& samples,
+                                                                  const Progress& progress);
 
 // Rewrites `graph` in place to the policy's precision. `table` may be null where the policy needs none (F32, BF16, F16).
 absl::Status ApplyPolicy(ir::Graph& graph, const Policy& policy, const CalibrationTable* table, const Target& target);

@@ -8,8 +8,8 @@ namespace {
 
 struct Row {
   size_t size_bytes;
-  std::string_view name;
-  std::string_view kserve;
+  absl::string_view name;
+  absl::string_view kserve;
 };
 
 constexpr Row kRows[] = {
@@ -23,10 +23,10 @@ const Row& RowOf(DataType type) { return kRows[static_cast<size_t>(type)]; }
 }  // namespace
 
 size_t SizeOf(DataType type) { return RowOf(type).size_bytes; }
-std::string_view Name(DataType type) { return RowOf(type).name; }
-std::string_view KServeName(DataType type) { return RowOf(type).kserve; }
+absl::string_view Name(DataType type) { return RowOf(type).name; }
+absl::string_view KServeName(DataType type) { return RowOf(type).kserve; }
 
-std::optional<DataType> DataTypeFromKServeName(std::string_view name) {
+std::optional<DataType> DataTypeFromKServeName(absl::string_view name) {
   for (size_t i = 0; i < std::size(kRows); ++i) {
     if (kRows[i].kserve == name) return static_cast<DataType>(i);
   }

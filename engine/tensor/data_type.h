@@ -4,7 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string_view>
+
+#include "absl/strings/string_view.h"
 
 namespace precis {
 
@@ -15,11 +16,11 @@ enum class DataType : uint8_t { kF32, kF64, kF16, kBF16, kS8, kU8, kS16, kU16, k
 size_t SizeOf(DataType type);
 
 // Short lower-case name: "f32", "bf16", "u8", "bool"…
-std::string_view Name(DataType type);
+absl::string_view Name(DataType type);
 
 // KServe v2 datatype name: "FP32", "BF16", "UINT8", "BOOL"… (Open Inference Protocol, tensor data types.)
-std::string_view KServeName(DataType type);
-std::optional<DataType> DataTypeFromKServeName(std::string_view name);
+absl::string_view KServeName(DataType type);
+std::optional<DataType> DataTypeFromKServeName(absl::string_view name);
 
 inline bool IsFloat(DataType t) { return t <= DataType::kBF16; }
 inline bool IsInt8(DataType t) { return t == DataType::kS8 || t == DataType::kU8; }

@@ -61,9 +61,11 @@ int64_t CheckedNumElements(const Shape& shape, int64_t limit) {
 }
 
 std::string ShapeToString(const Shape& shape) {
-  return absl::StrCat("[", absl::StrJoin(shape, ",", [](std::string* out, int64_t d) {
-                        d == kUnknownDim ? absl::StrAppend(out, "?") : absl::StrAppend(out, d);
-                      }),
+  return absl::StrCat("[",
+                      absl::StrJoin(shape, ",",
+                                    [](std::string* out, int64_t d) {
+                                      d == kUnknownDim ? absl::StrAppend(out, "?") : absl::StrAppend(out, d);
+                                    }),
                       "]");
 }
 

@@ -34,17 +34,50 @@ std::vector<int64_t> RowMajorStrides(const Shape& shape);
 // through data() instead.
 template <typename T>
 constexpr DataType DataTypeOf();
-template <> constexpr DataType DataTypeOf<float>() { return DataType::kF32; }
-template <> constexpr DataType DataTypeOf<double>() { return DataType::kF64; }
-template <> constexpr DataType DataTypeOf<int8_t>() { return DataType::kS8; }
-template <> constexpr DataType DataTypeOf<uint8_t>() { return DataType::kU8; }
-template <> constexpr DataType DataTypeOf<int16_t>() { return DataType::kS16; }
-template <> constexpr DataType DataTypeOf<uint16_t>() { return DataType::kU16; }
-template <> constexpr DataType DataTypeOf<int32_t>() { return DataType::kS32; }
-template <> constexpr DataType DataTypeOf<uint32_t>() { return DataType::kU32; }
-template <> constexpr DataType DataTypeOf<int64_t>() { return DataType::kS64; }
-template <> constexpr DataType DataTypeOf<uint64_t>() { return DataType::kU64; }
-template <> constexpr DataType DataTypeOf<bool>() { return DataType::kBool; }
+template <>
+constexpr DataType DataTypeOf<float>() {
+  return DataType::kF32;
+}
+template <>
+constexpr DataType DataTypeOf<double>() {
+  return DataType::kF64;
+}
+template <>
+constexpr DataType DataTypeOf<int8_t>() {
+  return DataType::kS8;
+}
+template <>
+constexpr DataType DataTypeOf<uint8_t>() {
+  return DataType::kU8;
+}
+template <>
+constexpr DataType DataTypeOf<int16_t>() {
+  return DataType::kS16;
+}
+template <>
+constexpr DataType DataTypeOf<uint16_t>() {
+  return DataType::kU16;
+}
+template <>
+constexpr DataType DataTypeOf<int32_t>() {
+  return DataType::kS32;
+}
+template <>
+constexpr DataType DataTypeOf<uint32_t>() {
+  return DataType::kU32;
+}
+template <>
+constexpr DataType DataTypeOf<int64_t>() {
+  return DataType::kS64;
+}
+template <>
+constexpr DataType DataTypeOf<uint64_t>() {
+  return DataType::kU64;
+}
+template <>
+constexpr DataType DataTypeOf<bool>() {
+  return DataType::kBool;
+}
 
 // Borrowed, read-only tensor. The owner must outlive it.
 struct TensorView {

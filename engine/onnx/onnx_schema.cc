@@ -1,0 +1,43 @@
+// Nodes are checked one by one, not whole models: the model checker would read external data by its own rules, and refuse models
+// for operators that the caller wants to list together.
+#include "engine/onnx/onnx_schema.h"
+
+#include <onnx/checker.h>
+#include <onnx/defs/schema.h>
+
+#include <exception>
+#include <string_view>
+
+namespace precis::onnx_import {
+namespace {
+
+// libonnx's messages go on with advice and a dump of the node; their first line says what is wrong.
+absl::Status FirstLine(std::string_view message) {
+  return absl::InvalidArgumentError(message.substr(0, message.find('\n')));
+}
+
+}  // namespace
+
+absl::Status CheckNode(const onnx::NodeProto& node, int ir_version, int opset, const std::string& folder) {
+  onnx::checker::CheckerContext context;
+  context.set_ir_version(ir_version);
+  context.set_opset_imports({{"", opset}});
+  context.set_model_dir(folder);
+  try {
+    onnx::checker::check_node(node, context, onnx::checker::LexicalScopeContext());
+  } catch (const std::exception& error) {
+    return FirstLine(error.what());
+  }
+  return absl::OkStatus();
+}
+
+const onnx::FunctionProto* FunctionBody(const std::string& op_type, int opset) {
+  try {
+    const onnx::OpSchema* schema = onnx::OpSchemaRegistry::Schema(op_type, opset, "");
+    return schema == nullptr ? nullptr : schema->GetFunction(opset);
+  } catch (const std::exception&) {
+    return nullptr;
+  }
+}
+
+}  // namespace precis::onnx_import

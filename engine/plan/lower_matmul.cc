@@ -1,0 +1,177 @@
+// Matrix products on oneDNN's matmul. Products with a constant matrix run as one 2-D product with packed weights; products of two activations
+// (attention) keep their batch dims and take transposed or head-split operands as strides, so that no copy is made.
+// https://uxlfoundation.github.io/oneDNN/dev_guide_matmul.html
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+#include "engine/plan/post_ops.h"
+
+namespace precis::plan {
+namespace {
+
+// `desc` with the last two dims swapped.
+Desc Transposed(const Desc& desc) {
+  std::vector<int> axes(static_cast<size_t>(desc.get_ndims()));
+  for (size_t i = 0; i < axes.size(); ++i) axes[i] = static_cast<int>(i);
+  std::swap(axes[axes.size() - 1], axes[axes.size() - 2]);
+  return desc.permute_axes(axes);
+}
+
+Shape Leading(const Shape& shape, size_t rank) {
+  Shape padded(rank - shape.size(), 1);
+  padded.insert(padded.end(), shape.begin(), shape.end());
+  return padded;
+}
+
+struct Operands {
+  Desc src, weights, dst;   // as the primitive sees them
+  int src_memory = -1;      // row-major or strided memory to read src from
+  int weights_memory = -1;  // -1: packed constant
+  Desc weights_source;      // how a packed constant's bytes read
+};
+
+DataType ArithmeticType(DataType stored) { return IsInt8(stored) ? DataType::kS8 : stored; }
+
+// Operand `id` seen with rank `rank` and transposition, in its present strides when `strided`, else row-major.
+std::pair<int, Desc> See(Builder& b, ir::ValueId id, size_t rank, bool transpose, bool strided) {
+  const int m = strided ? b.Use(id) : b.UseRowMajor(id);
+  Desc desc = b.memory(m).desc;
+  if (static_cast<size_t>(desc.get_ndims()) < rank) desc = desc.reshape(Leading(Shape(desc.get_dims()), rank));
+  return {m, transpose ? Transposed(desc) : desc};
+}
+
+class MatMulLowering {
+ public:
+  MatMulLowering(Builder& b, ir::NodeId id, const ir::MatMul& op) : b_(b), id_(id), op_(op), n_(b.graph().node(id)) {}
+
+  absl::Status Run() {
+    const ir::ValueId a = n_.inputs[0], w = n_.inputs[1];
+    const Shape &sa = b_.value(a).shape, &sw = b_.value(w).shape;
+    if (sa.size() < 2 || sw.size() < 2 || !TypesFit()) return absl::UnimplementedError("");
+    const bool constant = b_.graph().IsConstant(w) && sw.size() == 2;
+    PRECIS_RETURN_IF_ERROR(Choose(constant, /*strided=*/true));
+    if ((!pd_ || IsReference(pd_)) && !constant) PRECIS_RETURN_IF_ERROR(Choose(constant, /*strided=*/false));
+    if (!pd_) return absl::UnimplementedError(absl::StrCat("node \"", n_.name, "\": oneDNN has no such matmul"));
+    std::vector<Argument> arguments;
+    arguments.push_back({DNNL_ARG_SRC, b_.AddMemoryOver(o_.src_memory, o_.src)});
+    const int weights = constant ? b_.UseWeights(w, o_.weights_source, pd_.weights_desc())
+                                 : b_.AddMemoryOver(o_.weights_memory, o_.weights);
+    arguments.push_back({DNNL_ARG_WEIGHTS, weights});
+    if (bias_memory_ >= 0) arguments.push_back({DNNL_ARG_BIAS, bias_memory_});
+    return EmitWithPostOps(b_, id_, attributes_, dnnl::matmul(pd_), pd_, o_.dst, std::move(arguments));
+  }
+
+ private:
+  bool TypesFit() const {
+    const ir::Value &a = b_.value(n_.inputs[0]), &w = b_.value(n_.inputs[1]);
+    const bool quantized = IsInt8(a.dtype);
+    if (quantized != a.quant.has_value()) return false;
+    if (quantized)
+      return IsInt8(w.dtype) && w.quant && (b_.graph().IsConstant(n_.inputs[1]) ? w.dtype == DataType::kS8 : true);
+    return IsFloat(a.dtype) && IsFloat(w.dtype) && a.dtype != DataType::kF64 && w.dtype != DataType::kF64;
+  }
+
+  // Fills operands and makes the primitive descriptor with all that fits fused.
+  absl::Status Choose(bool constant, bool strided) {
+    const ir::ValueId a = n_.inputs[0], w = n_.inputs[1], output = n_.outputs[0];
+    const Shape &sa = b_.value(a).shape, &sw = b_.value(w).shape, &out = b_.value(output).shape;
+    const DataType src_type = b_.Stored(a);
+    if (constant && !op_.transpose_a) {
+      const int64_t k = sa.back();
+      o_.src_memory = b_.UseRowMajor(a);
+      o_.src = b_.memory(o_.src_memory).desc.reshape({NumElements(sa) / k, k});
+      o_.dst = RowMajor({NumElements(out) / out.back(), out.back()}, b_.Stored(output));
+    } else {
+      const size_t rank = std::max(sa.size(), sw.size());
+      std::tie(o_.src_memory, o_.src) = See(b_, a, rank, op_.transpose_a, strided);
+      o_.dst = RowMajor(out, b_.Stored(output));
+      if (const auto wanted = b_.WantedLayout(output); strided && wanted) o_.dst = *wanted;
+    }
+    if (constant) {
+      o_.weights_source = RowMajor(sw, b_.value(w).dtype);
+      if (op_.transpose_b) o_.weights_source = Transposed(o_.weights_source);
+      Shape dims(static_cast<size_t>(o_.src.get_ndims()) - 2, 1);
+      const auto kn = o_.weights_source.get_dims();
+      dims.insert(dims.end(), kn.begin(), kn.end());
+      o_.weights_source = o_.weights_source.reshape(dims);
+      o_.weights = AnyLayout(dims, PackedType(src_type, b_.value(w).dtype));
+    } else {
+      std::tie(o_.weights_memory, o_.weights) =
+          See(b_, w, static_cast<size_t>(o_.src.get_ndims()), op_.transpose_b, strided);
+    }
+    MakePrimitive();
+    return absl::OkStatus();
+  }
+
+  // binary16 weights stay binary16 where the source is f32: oneDNN's matmul widens them as it packs.
+  static DataType PackedType(DataType src, DataType weights) {
+    return src == DataType::kF32 && weights == DataType::kF16 ? DataType::kF16 : ArithmeticType(src);
+  }
+
+  void MakePrimitive() {
+    Build(/*fused=*/true, b_.Stored(n_.outputs[0]));
+    const bool complete = attributes_.attached == n_.post_ops.size();
+    if (complete && pd_ && !IsReference(pd_)) return;
+    if (o_.weights.get_data_type() ==
+        dnnl::memory::data_type::f16) {  // no such kernel here: f32 arithmetic on widened weights
+      o_.weights = AnyLayout(Shape(o_.weights.get_dims()), DataType::kF32);
+      return MakePrimitive();
+    }
+    if (n_.post_ops.empty()) return;
+    o_.dst = RowMajor(Shape(o_.dst.get_dims()), DataType::kF32);
+    Build(/*fused=*/false, DataType::kF32);
+  }
+
+  void Build(bool fused, DataType dst_type) {
+    const ir::ValueId bias = b_.graph().Input(id_, 2);
+    attributes_ = Attributes();
+    Desc bias_desc;
+    bias_memory_ = -1;
+    AddQuantization(b_, attributes_, n_.inputs[0], DNNL_ARG_SRC, 0);
+    AddQuantization(b_, attributes_, n_.inputs[1], DNNL_ARG_WEIGHTS, 1 << (o_.weights.get_ndims() - 1));
+    if (IsInt8(dst_type)) AddQuantization(b_, attributes_, n_.outputs[0], DNNL_ARG_DST, 0);
+    if (op_.alpha != 1.0f) attributes_.ops.append_eltwise(dnnl::algorithm::eltwise_linear, op_.alpha, 0.0f);
+    if (bias != ir::kNoValue) AddBias(bias, &bias_desc);
+    if (fused)
+      AddPostOps(b_, attributes_, id_, o_.dst,
+                 /*allow_sum=*/Shape(o_.dst.get_dims()) == b_.value(n_.outputs[0]).shape || IsDense());
+    pd_ = bias_desc ? dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, bias_desc, o_.dst,
+                                                   attributes_.Finish(), true)
+                    : dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, o_.dst, attributes_.Finish(), true);
+  }
+
+  bool IsDense() const { return DenseOrder(o_.dst).has_value(); }
+
+  // oneDNN adds its bias before post-ops: right only without alpha, and for a [N] bias; otherwise it is a binary post-op.
+  void AddBias(ir::ValueId bias, Desc* bias_desc) {
+    const Shape& shape = b_.value(bias).shape;
+    const auto rank = static_cast<size_t>(o_.dst.get_ndims());
+    const bool per_column = NumElements(shape) == o_.dst.get_dims().back() && shape.back() == o_.dst.get_dims().back();
+    Shape dims = per_column ? Leading({shape.back()}, rank) : Leading(shape, std::max(rank, shape.size()));
+    const Desc seen = RowMajor(dims, DataType::kF32);
+    const int m = b_.AddMemoryOver(b_.UseFloat(bias, RowMajor(shape, DataType::kF32)), seen);
+    if (op_.alpha == 1.0f && per_column) {
+      *bias_desc = seen;
+      bias_memory_ = m;
+      return;
+    }
+    attributes_.ops.append_binary(dnnl::algorithm::binary_add, seen);
+    attributes_.arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(attributes_.ops.len() - 1) | DNNL_ARG_SRC_1, m});
+  }
+
+  Builder& b_;
+  const ir::NodeId id_;
+  const ir::MatMul& op_;
+  const ir::Node& n_;
+  Operands o_;
+  Attributes attributes_;
+  dnnl::matmul::primitive_desc pd_;
+  int bias_memory_ = -1;
+};
+
+}  // namespace
+
+absl::Status LowerMatMul(Builder& b, ir::NodeId id, const ir::MatMul& op) { return MatMulLowering(b, id, op).Run(); }
+
+}  // namespace precis::plan

@@ -1,0 +1,134 @@
+// Pooling, normalisation and softmax on oneDNN primitives.
+// https://uxlfoundation.github.io/oneDNN/dev_guide_pooling.html, …_layer_normalization.html, …_softmax.html
+#include <algorithm>
+
+#include "engine/plan/post_ops.h"
+
+namespace precis::plan {
+namespace {
+
+bool OneDnnFloat(const Builder& b, ir::ValueId v) {
+  return DnnlType(b.Stored(v)) != dnnl::memory::data_type::undef && IsFloat(b.Stored(v));
+}
+
+absl::Status EmitPool(Builder& b, ir::NodeId id, ir::PoolKind kind, const ir::Window& w) {
+  const ir::Node& n = b.graph().node(id);
+  const ir::ValueId src = n.inputs[0], output = n.outputs[0];
+  const ir::Value &in = b.value(src), &out = b.value(output);
+  const bool supported = n.outputs.size() == 1 && in.shape.size() >= 3 && in.shape.size() <= 5 &&
+                         b.Stored(src) == b.Stored(output) &&
+                         (OneDnnFloat(b, src) || (IsInt8(in.dtype) && in.quant == out.quant)) && n.post_ops.empty();
+  if (!supported) return absl::UnimplementedError("");
+  const auto algorithm = kind == ir::PoolKind::kMax       ? dnnl::algorithm::pooling_max
+                         : kind == ir::PoolKind::kAverage ? dnnl::algorithm::pooling_avg_exclude_padding
+                                                          : dnnl::algorithm::pooling_avg_include_padding;
+  ir::Ints gaps = w.dilations;
+  for (auto& d : gaps) d -= 1;
+  // With ceil_mode the last window may reach past the declared padding: oneDNN derives the output size from the pads, so they grow.
+  ir::Ints pads_end = w.pads_end;
+  for (size_t i = 0; i < pads_end.size(); ++i) {
+    const int64_t extent = (w.kernel[i] - 1) * w.dilations[i] + 1;
+    const int64_t needed = (out.shape[i + 2] - 1) * w.strides[i] + extent - in.shape[i + 2] - w.pads_begin[i];
+    if (needed > pads_end[i] && kind == ir::PoolKind::kAverageIncludePad)
+      return absl::UnimplementedError("");  // would count them
+    pads_end[i] = std::max(pads_end[i], needed);
+    if (pads_end[i] >= extent || w.pads_begin[i] >= extent) return absl::UnimplementedError("");
+  }
+  Desc layout = b.LayoutOf(src);
+  // Pooling kernels exist for channels-last and blocked layouts; plain NCHW with wide channels would fall to the reference.
+  if (layout == RowMajor(in.shape, b.Stored(src))) layout = ChannelsLast(in.shape, b.Stored(src));
+  const Desc any(out.shape, layout.get_data_type(), dnnl::memory::format_tag::any);
+  Attributes a;
+  const dnnl::pooling_forward::primitive_desc pd(b.engine(), dnnl::prop_kind::forward_inference, algorithm, layout, any,
+                                                 w.strides, w.kernel, gaps, w.pads_begin, pads_end, a.Finish(), true);
+  if (!pd) return absl::UnimplementedError("");
+  const int from = b.Use(src, layout);
+  b.EmitPrimitive(dnnl::pooling_forward(pd), pd,
+                  {{DNNL_ARG_SRC, from}, {DNNL_ARG_DST, b.Define(output, pd.dst_desc())}}, true);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status LowerPool(Builder& b, ir::NodeId id, const ir::Pool& op) { return EmitPool(b, id, op.kind, op.window); }
+
+absl::Status LowerGlobalPool(Builder& b, ir::NodeId id, const ir::GlobalPool& op) {
+  const Shape& shape = b.value(b.graph().node(id).inputs[0]).shape;
+  if (shape.size() < 3) return absl::UnimplementedError("");
+  ir::Window w;
+  w.kernel.assign(shape.begin() + 2, shape.end());
+  w.strides = w.dilations = ir::Ints(w.kernel.size(), 1);
+  w.pads_begin = w.pads_end = ir::Ints(w.kernel.size(), 0);
+  return EmitPool(b, id, op.kind, w);
+}
+
+absl::Status LowerLayerNorm(Builder& b, ir::NodeId id, const ir::LayerNorm& op) {
+  const ir::Node& n = b.graph().node(id);
+  const ir::ValueId src = n.inputs[0], output = n.outputs[0];
+  const Shape& shape = b.value(src).shape;
+  if (!OneDnnFloat(b, src) || n.outputs.size() != 1 || !n.post_ops.empty()) return absl::UnimplementedError("");
+  const auto rank = static_cast<int64_t>(shape.size());
+  const int64_t axis = op.axis < 0 ? op.axis + rank : op.axis;
+  int64_t inner = 1;
+  for (int64_t i = axis; i < rank; ++i) inner *= shape[static_cast<size_t>(i)];
+  const Shape flat = {NumElements(shape) / inner, inner};
+  const Desc from = RowMajor(flat, b.Stored(src)), to = RowMajor(flat, b.Stored(output));
+  auto flags = dnnl::normalization_flags::none;
+  std::vector<Argument> arguments;
+  const auto affine = [&](size_t slot, int arg, dnnl::normalization_flags flag) {
+    const ir::ValueId v = b.graph().Input(id, slot);
+    if (v == ir::kNoValue) return true;
+    if (NumElements(b.value(v).shape) != inner) return false;
+    flags = flags | flag;
+    const int m = b.UseFloat(v, RowMajor(b.value(v).shape, DataType::kF32));
+    arguments.push_back({arg, b.AddMemoryOver(m, RowMajor({inner}, DataType::kF32))});
+    return true;
+  };
+  if (!affine(1, DNNL_ARG_SCALE, dnnl::normalization_flags::use_scale) ||
+      !affine(2, DNNL_ARG_SHIFT, dnnl::normalization_flags::use_shift)) {
+    return absl::UnimplementedError("");
+  }
+  Attributes a;
+  AddQuantization(b, a, output, DNNL_ARG_DST, 0);
+  const dnnl::layer_normalization_forward::primitive_desc pd(b.engine(), dnnl::prop_kind::forward_inference, from, to,
+                                                             op.epsilon, flags, a.Finish(), true);
+  if (!pd) return absl::UnimplementedError("");
+  const int in = b.UseRowMajor(src);
+  const int out = b.Define(output, RowMajor(shape, b.Stored(output)));
+  arguments.insert(arguments.end(), a.arguments.begin(), a.arguments.end());
+  arguments.push_back({DNNL_ARG_SRC, b.AddMemoryOver(in, from)});
+  arguments.push_back({DNNL_ARG_DST, b.AddMemoryOver(out, to)});
+  b.EmitPrimitive(dnnl::layer_normalization_forward(pd), pd, std::move(arguments), true);
+  return absl::OkStatus();
+}
+
+absl::Status LowerSoftmax(Builder& b, ir::NodeId id, const ir::Softmax& op) {
+  const ir::Node& n = b.graph().node(id);
+  const ir::ValueId src = n.inputs[0], output = n.outputs[0];
+  const Shape& shape = b.value(src).shape;
+  if (!OneDnnFloat(b, src) || shape.empty() || !n.post_ops.empty()) return absl::UnimplementedError("");
+  const auto rank = static_cast<int64_t>(shape.size());
+  const int64_t axis = op.axis < 0 ? op.axis + rank : op.axis;
+  const Desc from = RowMajor(shape, b.Stored(src)), to = RowMajor(shape, b.Stored(output));
+  Attributes a;
+  AddQuantization(b, a, output, DNNL_ARG_DST, 0);
+  const dnnl::softmax_forward::primitive_desc pd(
+      b.engine(), dnnl::prop_kind::forward_inference,
+      op.log ? dnnl::algorithm::softmax_log : dnnl::algorithm::softmax_accurate, from, to, static_cast<int>(axis),
+      a.Finish(), true);
+  if (!pd || IsReference(pd)) return absl::UnimplementedError("");
+  const int in = b.UseRowMajor(src);
+  int out;
+  if (from == to && b.DiesHere(src) && !b.graph().IsGraphOutput(output)) {
+    out = in;
+    b.DefineOver(output, in);
+  } else {
+    out = b.Define(output, to);
+  }
+  std::vector<Argument> arguments = {{DNNL_ARG_SRC, in}, {DNNL_ARG_DST, out}};
+  arguments.insert(arguments.end(), a.arguments.begin(), a.arguments.end());
+  b.EmitPrimitive(dnnl::softmax_forward(pd), pd, std::move(arguments), true);
+  return absl::OkStatus();
+}
+
+}  // namespace precis::plan

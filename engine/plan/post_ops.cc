@@ -1,0 +1,207 @@
+// Post-ops and quantization attributes. oneDNN computes, in this order: accumulate, times src and weights scales, plus bias, post-ops in f32,
+// over dst scale, plus dst zero point; so a fused chain costs no rounding in between.
+#include "engine/plan/post_ops.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+
+namespace precis::plan {
+namespace {
+
+using dnnl::algorithm;
+using ir::UnaryKind;
+
+// The operand's dims as seen from a result of rank `rank`: right-aligned, leading dims collapsed when the result is the output collapsed to fewer
+// dims (a matmul run as 2-D).
+std::optional<Shape> OperandDims(const Shape& operand, const Shape& output, const Shape& dst) {
+  Shape aligned(output.size(), 1);
+  std::copy(operand.begin(), operand.end(), aligned.end() - static_cast<std::ptrdiff_t>(operand.size()));
+  if (output.size() == dst.size()) return aligned;
+  if (aligned == output) return dst;
+  const size_t kept = dst.size() - 1;
+  for (size_t i = 0; i + kept < aligned.size(); ++i) {
+    if (aligned[i] != 1) return std::nullopt;  // varies within the collapsed dims, but not like the output
+  }
+  Shape dims(dst.size(), 1);
+  std::copy(aligned.end() - static_cast<std::ptrdiff_t>(kept), aligned.end(), dims.begin() + 1);
+  return dims;
+}
+
+}  // namespace
+
+bool IsReference(const dnnl::primitive_desc_base& pd) { return absl::StrContains(pd.impl_info_str(), "ref"); }
+
+std::optional<Eltwise> EltwiseOf(const ir::Unary& u) {
+  switch (u.kind) {
+    case UnaryKind::kRelu: return Eltwise{algorithm::eltwise_relu, 0.0f, 0.0f};
+    case UnaryKind::kLeakyRelu: return Eltwise{algorithm::eltwise_relu, u.alpha, 0.0f};
+    case UnaryKind::kElu: return Eltwise{algorithm::eltwise_elu, u.alpha, 0.0f};
+    case UnaryKind::kClip:
+      if (u.alpha == 0.0f && u.beta >= 3.4e38f) return Eltwise{algorithm::eltwise_relu, 0.0f, 0.0f};
+      return Eltwise{algorithm::eltwise_clip, u.alpha, u.beta};
+    case UnaryKind::kSigmoid: return Eltwise{algorithm::eltwise_logistic, 0.0f, 0.0f};
+    case UnaryKind::kHardSigmoid: return Eltwise{algorithm::eltwise_hardsigmoid, u.alpha, u.beta};
+    case UnaryKind::kHardSwish: return Eltwise{algorithm::eltwise_hardswish, 1.0f / 6.0f, 0.5f};
+    case UnaryKind::kSilu: return Eltwise{algorithm::eltwise_swish, 1.0f, 0.0f};
+    case UnaryKind::kMish: return Eltwise{algorithm::eltwise_mish, 0.0f, 0.0f};
+    case UnaryKind::kTanh: return Eltwise{algorithm::eltwise_tanh, 0.0f, 0.0f};
+    case UnaryKind::kGeluErf: return Eltwise{algorithm::eltwise_gelu_erf, 0.0f, 0.0f};
+    case UnaryKind::kGeluTanh: return Eltwise{algorithm::eltwise_gelu_tanh, 0.0f, 0.0f};
+    case UnaryKind::kSoftplus: return Eltwise{algorithm::eltwise_soft_relu, 1.0f, 0.0f};
+    case UnaryKind::kExp: return Eltwise{algorithm::eltwise_exp, 0.0f, 0.0f};
+    case UnaryKind::kLog: return Eltwise{algorithm::eltwise_log, 0.0f, 0.0f};
+    case UnaryKind::kSqrt: return Eltwise{algorithm::eltwise_sqrt, 0.0f, 0.0f};
+    case UnaryKind::kAbs: return Eltwise{algorithm::eltwise_abs, 0.0f, 0.0f};
+    case UnaryKind::kNeg: return Eltwise{algorithm::eltwise_linear, -1.0f, 0.0f};
+    case UnaryKind::kLinear: return Eltwise{algorithm::eltwise_linear, u.alpha, u.beta};
+    default: return std::nullopt;
+  }
+}
+
+std::optional<algorithm> BinaryAlgorithmOf(ir::BinaryKind kind) {
+  switch (kind) {
+    case ir::BinaryKind::kAdd: return algorithm::binary_add;
+    case ir::BinaryKind::kSub: return algorithm::binary_sub;
+    case ir::BinaryKind::kMul: return algorithm::binary_mul;
+    case ir::BinaryKind::kDiv: return algorithm::binary_div;
+    case ir::BinaryKind::kMin: return algorithm::binary_min;
+    case ir::BinaryKind::kMax: return algorithm::binary_max;
+    default: return std::nullopt;
+  }
+}
+
+void AddQuantization(Builder& b, Attributes& a, ir::ValueId value, int dnnl_arg, int channel_mask) {
+  const auto& quant = b.value(value).quant;
+  if (!quant) return;
+  a.attr.set_scales_mask(dnnl_arg, quant->per_tensor() || quant->scales.size() == 1 ? 0 : channel_mask);
+  a.arguments.push_back({DNNL_ARG_ATTR_SCALES | dnnl_arg, b.ConstantF32(quant->scales)});
+  if (quant->zero_point() != 0) {
+    a.attr.set_zero_points_mask(dnnl_arg, 0);
+    a.arguments.push_back({DNNL_ARG_ATTR_ZERO_POINTS | dnnl_arg, b.ConstantS32(quant->zero_point())});
+  }
+}
+
+void AddPostOps(Builder& b, Attributes& a, ir::NodeId id, const Desc& dst, bool allow_sum) {
+  const ir::Node& n = b.graph().node(id);
+  const ir::ValueId output = n.outputs[0];
+  const DataType out_type = b.Stored(output);
+  for (const ir::PostOp& p : n.post_ops) {
+    if (p.kind == ir::PostOp::Kind::kUnary) {
+      const auto eltwise = EltwiseOf(p.unary);
+      if (!eltwise) return;
+      a.ops.append_eltwise(eltwise->algorithm, eltwise->alpha, eltwise->beta);
+      ++a.attached;
+      continue;
+    }
+    const ir::ValueId operand = n.inputs[static_cast<size_t>(p.input)];
+    const auto algorithm = BinaryAlgorithmOf(p.binary);
+    const auto dims = OperandDims(b.value(operand).shape, b.value(output).shape, Shape(dst.get_dims()));
+    if (!algorithm || !dims) return;
+    const bool full = *dims == Shape(dst.get_dims());
+    if (allow_sum && full && *algorithm == algorithm::binary_add && a.sum == ir::kNoValue &&
+        !b.graph().IsConstant(operand) && !b.graph().IsGraphOutput(output) &&
+        SizeOf(b.Stored(operand)) == SizeOf(out_type) && (b.Stored(operand) == out_type || IsInt8(out_type)) &&
+        operand != n.inputs[0] && !b.SharesBuffer(operand, n.inputs[0]) && b.DiesHere(operand)) {
+      const auto& q = b.value(operand).quant;
+      a.ops.append_sum(q ? q->scale() : 1.0f, q ? q->zero_point() : 0, DnnlType(b.Stored(operand)));
+      a.sum = operand;
+      ++a.attached;
+      continue;
+    }
+    // A full-size operand comes in the result's layout; a broadcast one is small and row-major.
+    const DataType held = b.memory(b.Use(operand)).dtype;
+    const bool as_float = IsInt8(held) || b.value(operand).quant;
+    const DataType type = as_float ? DataType::kF32 : held;
+    const Shape& shape = b.value(operand).shape;
+    Desc own = RowMajor(shape, type);
+    if (full && shape.size() == static_cast<size_t>(dst.get_ndims()) && dst.get_inner_nblks() == 0)
+      own = Desc(shape, DnnlType(type), dst.get_strides());
+    const int m = as_float ? b.UseFloat(operand, own) : b.Use(operand, own);
+    const Desc seen = shape == *dims ? own : own.reshape(Dims(*dims));
+    a.ops.append_binary(*algorithm, seen);
+    a.arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(a.ops.len() - 1) | DNNL_ARG_SRC_1, b.AddMemoryOver(m, seen)});
+    ++a.attached;
+  }
+}
+
+absl::Status EmitPostOps(Builder& b, ir::NodeId id, size_t first, int target) {
+  const ir::Node& n = b.graph().node(id);
+  const Desc desc = b.memory(target).desc;
+  for (size_t i = first; i < n.post_ops.size(); ++i) {
+    const ir::PostOp& p = n.post_ops[i];
+    Attributes a;
+    if (p.kind == ir::PostOp::Kind::kUnary) {
+      if (const auto eltwise = EltwiseOf(p.unary)) {
+        const dnnl::eltwise_forward::primitive_desc pd(b.engine(), dnnl::prop_kind::forward_inference,
+                                                       eltwise->algorithm, desc, desc, eltwise->alpha, eltwise->beta,
+                                                       a.Finish());
+        b.EmitPrimitive(dnnl::eltwise_forward(pd), pd, {{DNNL_ARG_SRC, target}, {DNNL_ARG_DST, target}}, false);
+        continue;
+      }
+      kernels::KernelSpec spec;
+      spec.op = p.unary;
+      kernels::KernelSpec::Operand flat;
+      flat.present = true;
+      flat.shape = {static_cast<int64_t>(desc.get_size() / sizeof(float))};
+      spec.inputs = {flat};
+      spec.outputs = {flat};
+      PRECIS_ASSIGN_OR_RETURN(kernels::Kernel kernel, kernels::MakeKernel(spec));
+      b.EmitKernel(std::move(kernel), {target}, {target});
+      continue;
+    }
+    const ir::ValueId operand = n.inputs[static_cast<size_t>(p.input)];
+    const auto algorithm = BinaryAlgorithmOf(p.binary);
+    const auto dims = OperandDims(b.value(operand).shape, b.value(n.outputs[0]).shape, Shape(desc.get_dims()));
+    if (!algorithm || !dims) {
+      return absl::UnimplementedError(absl::StrCat("node \"", n.name, "\": fused ", ir::OpName(p.binary),
+                                                   " with operand of shape ", ShapeToString(b.value(operand).shape)));
+    }
+    const Desc own = RowMajor(b.value(operand).shape, DataType::kF32);
+    const int m = b.UseFloat(operand, own);
+    const Desc seen = own.reshape(Dims(*dims));
+    const dnnl::binary::primitive_desc pd(b.engine(), *algorithm, desc, seen, desc, a.Finish());
+    b.EmitPrimitive(dnnl::binary(pd), pd,
+                    {{DNNL_ARG_SRC_0, target}, {DNNL_ARG_SRC_1, b.AddMemoryOver(m, seen)}, {DNNL_ARG_DST, target}},
+                    false);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EmitWithPostOps(Builder& b, ir::NodeId id, Attributes& a, const dnnl::primitive& primitive,
+                             const dnnl::primitive_desc_base& pd, const Desc& dst, std::vector<Argument> arguments) {
+  const ir::Node& n = b.graph().node(id);
+  const ir::ValueId output = n.outputs[0];
+  const Shape& shape = b.value(output).shape;
+  const DataType stored = b.Stored(output);
+  // The output's own descriptor: the primitive's, unless it saw the output collapsed or extended to another rank.
+  const Desc own = Shape(dst.get_dims()) == shape ? dst : RowMajor(shape, stored);
+  arguments.insert(arguments.end(), a.arguments.begin(), a.arguments.end());
+  const bool complete = a.attached == n.post_ops.size();
+  int target;
+  if (!complete) {
+    target = b.Temporary(dst);  // f32; the rest of the chain runs on it
+  } else if (a.sum != ir::kNoValue) {
+    const int residual = b.Use(a.sum, own);
+    const int m = b.AddMemoryOver(residual, own);
+    b.DefineOver(output, m);
+    target = m;
+  } else {
+    target = b.Define(output, own);
+  }
+  const int seen = b.memory(target).desc == dst ? target : b.AddMemoryOver(target, dst);
+  arguments.push_back({DNNL_ARG_DST, seen});
+  b.EmitPrimitive(primitive, pd, std::move(arguments), true);
+  if (complete) return absl::OkStatus();
+  PRECIS_RETURN_IF_ERROR(EmitPostOps(b, id, a.attached, target));
+  const int out = b.Define(output, Desc(own.get_dims(), DnnlType(stored), own.get_strides()));
+  const int source = Shape(dst.get_dims()) == shape ? target : b.AddMemoryOver(target, RowMajor(shape, DataType::kF32));
+  const auto& quant = b.value(output).quant;
+  b.EmitReorder(source, nullptr, out, quant ? &*quant : nullptr);
+  return absl::OkStatus();
+}
+
+}  // namespace precis::plan

@@ -1,0 +1,60 @@
+#ifndef PRECIS_ENGINE_PLAN_POST_OPS_H_
+#define PRECIS_ENGINE_PLAN_POST_OPS_H_
+
+// Attributes of oneDNN primitives: fused post-ops, scales and zero points.
+// https://uxlfoundation.github.io/oneDNN/dev_guide_attributes_post_ops.html, …_quantization.html
+
+#include <optional>
+#include <vector>
+
+#include "engine/plan/builder.h"
+
+namespace precis::plan {
+
+struct Eltwise {
+  dnnl::algorithm algorithm;
+  float alpha;
+  float beta;
+};
+
+// oneDNN's spelling of a unary operator; nullopt where it has none.
+std::optional<Eltwise> EltwiseOf(const ir::Unary& unary);
+std::optional<dnnl::algorithm> BinaryAlgorithmOf(ir::BinaryKind kind);
+
+// What a primitive needs beside its plain operands: filled step by step, then used to make and to run it.
+struct Attributes {
+  dnnl::primitive_attr attr;
+  dnnl::post_ops ops;
+  std::vector<Argument> arguments;
+  size_t attached = 0;             // how many of the node's post-ops went in, from the front
+  ir::ValueId sum = ir::kNoValue;  // residual that the result is accumulated onto, in place
+  dnnl::primitive_attr& Finish() {
+    attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    attr.set_post_ops(ops);
+    return attr;
+  }
+};
+
+// Scales and zero point of operand `dnnl_arg` from the value's QuantParams; nothing for float values. `channel_mask` is used for
+// per-channel parameters.
+void AddQuantization(Builder& b, Attributes& a, ir::ValueId value, int dnnl_arg, int channel_mask);
+
+// Appends the node's post-ops for a result laid out as `dst` (concrete), whose logical dims may be the node's output collapsed to dst's rank.
+// A residual that dies here and has the result's dtype becomes a `sum` onto its own bytes when `allow_sum`.
+void AddPostOps(Builder& b, Attributes& a, ir::NodeId id, const Desc& dst, bool allow_sum);
+
+// Emits the post-ops from `first` on as steps of their own, in place on the f32 memory `target`.
+absl::Status EmitPostOps(Builder& b, ir::NodeId id, size_t first, int target);
+
+// Runs a primitive whose Attributes are done: defines the node's output (over the residual where `sum` says so), emits the primitive and,
+// if some post-ops did not fit, the steps that finish the job.
+// `arguments` are the plain operands without DST; `dst` is the primitive's own view of the output.
+absl::Status EmitWithPostOps(Builder& b, ir::NodeId id, Attributes& a, const dnnl::primitive& primitive,
+                             const dnnl::primitive_desc_base& pd, const Desc& dst, std::vector<Argument> arguments);
+
+// True for an implementation that oneDNN falls back to when it has no fast one.
+bool IsReference(const dnnl::primitive_desc_base& pd);
+
+}  // namespace precis::plan
+
+#endif  // PRECIS_ENGINE_PLAN_POST_OPS_H_
