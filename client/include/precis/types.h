@@ -1,0 +1,152 @@
+#ifndef PRECIS_TYPES_H_
+#define PRECIS_TYPES_H_
+
+// Plain values that precis::Client takes and gives. Field by field they are the messages of the Open Inference Protocol
+// (inference.GRPCInferenceService) and of precis.v1.PrecisionService, without Protobuf.
+//
+// A model is named `net` or, at one precision, `net@int8`. An empty version means the highest served one.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "precis/tensor.h"
+
+namespace precis::client {
+
+using Parameter = std::variant<bool, int64_t, double, std::string>;
+
+struct InferRequest {
+  std::string model;
+  std::string version;
+  std::string id;  // comes back in the response
+  std::vector<Tensor> inputs;
+  std::vector<std::string> outputs;  // names wanted; empty: all
+  std::map<std::string, Parameter> parameters;
+};
+
+struct InferResponse {
+  std::string model;
+  std::string version;
+  std::string id;
+  std::vector<Tensor> outputs;
+  std::map<std::string, Parameter> parameters;
+
+  // The output of that name; null when there is none.
+  const Tensor* Output(const std::string& name) const {
+    for (const Tensor& output : outputs) {
+      if (output.name == name) return &output;
+    }
+    return nullptr;
+  }
+};
+
+struct ServerMetadata {
+  std::string name, version;
+  std::vector<std::string> extensions;
+};
+
+struct TensorMetadata {
+  std::string name, datatype;
+  std::vector<int64_t> shape;  // -1: any size
+};
+
+struct ModelMetadata {
+  std::string name, platform;
+  std::vector<std::string> versions;
+  std::vector<TensorMetadata> inputs, outputs;
+};
+
+struct ModelIndexEntry {
+  std::string name, version;
+  std::string state;   // READY, LOADING, UNLOADING, UNAVAILABLE; empty: never loaded
+  std::string reason;  // why it is not ready
+};
+
+// Calls and the time they took together.
+struct CallTime {
+  uint64_t count = 0;
+  uint64_t total_ns = 0;
+};
+
+struct ModelStatistics {
+  std::string name, version;
+  uint64_t inference_count = 0;  // batch items
+  uint64_t execution_count = 0;  // runs of the model
+  CallTime success, fail, queue, compute_input, compute_infer, compute_output;
+};
+
+// How an image becomes a model's input: value = (pixel * scale - mean) / std, per channel.
+struct Preprocessing {
+  enum class Layout { kNchw, kNhwc };
+  enum class Color { kUnspecified, kRgb, kBgr, kGray };  // kUnspecified: gray for one channel, else RGB
+  std::string input;                                     // empty: the model's only input
+  std::vector<float> mean;                               // per channel, or one for all; empty: 0
+  std::vector<float> std;                                // the same; empty: 1
+  float scale = 1.0f / 255;
+  Layout layout = Layout::kNchw;
+  Color color = Color::kUnspecified;
+};
+
+struct VariantStatus {
+  std::string name;
+  std::string state;                      // LOADING, READY, UNLOADING, FAILED, UNLOADED
+  std::string reason;                     // why it is not READY
+  std::string precision;                  // FP32, BF16, FP16, INT8, MIXED
+  std::map<std::string, double> load_ms;  // by phase: parse, calibrate, quantize, compile, warm_up
+  int64_t weight_bytes = 0;               // held in memory
+  int64_t arena_bytes = 0;                // activations of one worker
+  int64_t weight_bytes_per_run = 0, activation_bytes_per_run = 0;  // memory traffic of one run
+  int threads = 0;                                                 // of one worker
+  int workers = 0;
+  uint64_t inference_count = 0;  // since load
+};
+
+// One version of a model.
+struct ModelVariants {
+  std::string name, version;
+  std::string default_variant;  // what the plain name means; empty: nothing is loaded
+  std::vector<VariantStatus> variants;
+  std::vector<std::string> policies;           // variant names that LoadVariant knows for this model
+  std::optional<Preprocessing> preprocessing;  // from the model's precision.textproto
+};
+
+struct LoadVariantRequest {
+  std::string model, version, variant;
+  std::string policy;  // precis.v1.PrecisionPolicy as textproto; empty: the policy that the variant's name stands for
+  std::map<std::string, std::vector<int64_t>> warm_shapes;  // by input; empty: the server chooses
+};
+
+struct LoadProgress {
+  std::string phase;      // QUEUED, PARSE, CALIBRATE, SEARCH, QUANTIZE, COMPILE, WARM_UP, DONE
+  double fraction = 0;    // of this phase, 0 to 1
+  double elapsed_ms = 0;  // since the load began
+};
+
+struct PlanLayer {
+  std::string name, op, precision;
+  std::string implementation;   // as oneDNN names it: "brgconv:avx512_core_amx"
+  std::string note;             // why the layer is not in the precision asked for
+  bool slow_reference = false;  // a reference implementation in a heavy layer
+  int64_t weight_bytes = 0, activation_bytes = 0;
+  double time_us = 0;                   // 0: not measured
+  std::optional<double> error_sqnr_db;  // against fp32, where it was measured
+};
+
+struct Plan {
+  std::string variant;
+  std::vector<PlanLayer> layers;
+};
+
+struct PlanRequest {
+  std::string model, version, variant;
+  std::map<std::string, std::vector<int64_t>> shapes;  // by input; empty: those compiled at load
+  int repetitions = 0;  // above 0: each layer's median time over so many runs on zeros; at most 1000
+};
+
+}  // namespace precis::client
+
+#endif  // PRECIS_TYPES_H_

@@ -1,0 +1,32 @@
+#ifndef PRECIS_CLIENT_RETRY_H_
+#define PRECIS_CLIENT_RETRY_H_
+
+#include <functional>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "precis/client.h"
+
+namespace precis::client {
+
+// Where the time and the chance of a retry come from; tests give their own.
+struct RetryEnvironment {
+  std::function<absl::Time()> now;
+  std::function<void(absl::Duration)> sleep;
+  std::function<double()> uniform;  // in [0, 1)
+
+  static RetryEnvironment System();
+};
+
+// INVALID_ARGUMENT when the options make no sense.
+absl::Status CheckRetryOptions(const RetryOptions& options);
+
+// Runs `call` until it returns anything but UNAVAILABLE, the attempts are used up, or the next pause would end after
+// `deadline`; returns its last status. Pause n is initial_backoff * 2^(n-1), at most max_backoff, times a random factor in
+// [0.5, 1): clients that failed together do not come back together.
+absl::Status CallWithRetries(const RetryOptions& options, const RetryEnvironment& environment, absl::Time deadline,
+                             const std::function<absl::Status()>& call);
+
+}  // namespace precis::client
+
+#endif  // PRECIS_CLIENT_RETRY_H_

@@ -1,0 +1,215 @@
+// Field-by-field conversions. The only ones with a decision in them: tensors always travel raw, and a policy is parsed
+// here, so that a spelling mistake is told before the call.
+
+#include "client/wire.h"
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace precis::client {
+namespace {
+
+inference::InferParameter ToMessage(const Parameter& parameter) {
+  inference::InferParameter message;
+  if (const bool* value = std::get_if<bool>(&parameter)) message.set_bool_param(*value);
+  if (const int64_t* value = std::get_if<int64_t>(&parameter)) message.set_int64_param(*value);
+  if (const double* value = std::get_if<double>(&parameter)) message.set_double_param(*value);
+  if (const std::string* value = std::get_if<std::string>(&parameter)) message.set_string_param(*value);
+  return message;
+}
+
+Parameter FromMessage(const inference::InferParameter& message) {
+  switch (message.parameter_choice_case()) {
+    case inference::InferParameter::kBoolParam: return message.bool_param();
+    case inference::InferParameter::kInt64Param: return message.int64_param();
+    case inference::InferParameter::kUint64Param: return static_cast<int64_t>(message.uint64_param());
+    case inference::InferParameter::kDoubleParam: return message.double_param();
+    case inference::InferParameter::kStringParam:
+    case inference::InferParameter::PARAMETER_CHOICE_NOT_SET: break;
+  }
+  return message.string_param();
+}
+
+template <typename Repeated>
+std::vector<std::decay_t<decltype(*std::declval<Repeated>().begin())>> ToVector(const Repeated& repeated) {
+  return {repeated.begin(), repeated.end()};
+}
+
+std::vector<TensorMetadata> FromMessages(
+    const google::protobuf::RepeatedPtrField<inference::ModelMetadataResponse::TensorMetadata>& messages) {
+  std::vector<TensorMetadata> tensors;
+  for (const auto& message : messages) {
+    tensors.push_back({message.name(), message.datatype(), ToVector(message.shape())});
+  }
+  return tensors;
+}
+
+CallTime FromMessage(const inference::StatisticDuration& message) { return {message.count(), message.ns()}; }
+
+Preprocessing FromMessage(const precis::v1::Preprocessing& message) {
+  Preprocessing result;
+  result.input = message.input();
+  result.mean = ToVector(message.mean());
+  result.std = ToVector(message.std());
+  if (message.layout() == precis::v1::Preprocessing::NHWC) result.layout = Preprocessing::Layout::kNhwc;
+  switch (message.color()) {
+    case precis::v1::Preprocessing::RGB: result.color = Preprocessing::Color::kRgb; break;
+    case precis::v1::Preprocessing::BGR: result.color = Preprocessing::Color::kBgr; break;
+    case precis::v1::Preprocessing::GRAY: result.color = Preprocessing::Color::kGray; break;
+    default: break;
+  }
+  return result;
+}
+
+void AddShapes(const std::map<std::string, std::vector<int64_t>>& shapes,
+               google::protobuf::RepeatedPtrField<precis::v1::InputShape>* messages) {
+  for (const auto& [input, shape] : shapes) {
+    precis::v1::InputShape* message = messages->Add();
+    message->set_input(input);
+    message->mutable_shape()->Add(shape.begin(), shape.end());
+  }
+}
+
+// Keeps the first mistake in a text, as "line 3: no such field".
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, google::protobuf::io::ColumnNumber, const std::string& message) override {
+    if (text_.empty()) text_ = absl::StrCat("line ", line + 1, ": ", message);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+}  // namespace
+
+inference::ModelInferRequest ToMessage(const InferRequest& request) {
+  inference::ModelInferRequest message;
+  message.set_model_name(request.model);
+  message.set_model_version(request.version);
+  message.set_id(request.id);
+  for (const auto& [name, parameter] : request.parameters) {
+    (*message.mutable_parameters())[name] = ToMessage(parameter);
+  }
+  for (const Tensor& tensor : request.inputs) {
+    auto* input = message.add_inputs();
+    input->set_name(tensor.name);
+    input->set_datatype(tensor.datatype);
+    input->mutable_shape()->Add(tensor.shape.begin(), tensor.shape.end());
+    message.add_raw_input_contents(tensor.data);
+  }
+  for (const std::string& name : request.outputs) message.add_outputs()->set_name(name);
+  return message;
+}
+
+absl::StatusOr<InferResponse> FromMessage(inference::ModelInferResponse* message) {
+  if (message->outputs_size() != message->raw_output_contents_size()) {
+    return absl::InternalError(absl::StrCat("reply of model \"", message->model_name(), "\" has ",
+                                            message->outputs_size(), " outputs and ",
+                                            message->raw_output_contents_size(), " raw contents"));
+  }
+  InferResponse response{message->model_name(), message->model_version(), message->id(), {}, {}};
+  for (int i = 0; i < message->outputs_size(); ++i) {
+    auto& output = *message->mutable_outputs(i);
+    response.outputs.push_back({std::move(*output.mutable_name()), std::move(*output.mutable_datatype()),
+                                ToVector(output.shape()), std::move(*message->mutable_raw_output_contents(i))});
+  }
+  for (const auto& [name, parameter] : message->parameters()) response.parameters[name] = FromMessage(parameter);
+  return response;
+}
+
+ModelMetadata FromMessage(const inference::ModelMetadataResponse& message) {
+  return {message.name(), message.platform(), ToVector(message.versions()), FromMessages(message.inputs()),
+          FromMessages(message.outputs())};
+}
+
+ModelStatistics FromMessage(const inference::ModelStatistics& message) {
+  const inference::InferStatistics& times = message.inference_stats();
+  return {.name = message.name(),
+          .version = message.version(),
+          .inference_count = message.inference_count(),
+          .execution_count = message.execution_count(),
+          .success = FromMessage(times.success()),
+          .fail = FromMessage(times.fail()),
+          .queue = FromMessage(times.queue()),
+          .compute_input = FromMessage(times.compute_input()),
+          .compute_infer = FromMessage(times.compute_infer()),
+          .compute_output = FromMessage(times.compute_output())};
+}
+
+absl::StatusOr<precis::v1::LoadVariantRequest> ToMessage(const LoadVariantRequest& request) {
+  precis::v1::LoadVariantRequest message;
+  message.set_model(request.model);
+  message.set_version(request.version);
+  message.set_variant(request.variant);
+  if (!request.policy.empty()) {
+    google::protobuf::TextFormat::Parser parser;
+    FirstError error;
+    parser.RecordErrorsTo(&error);
+    if (!parser.ParseFromString(request.policy, message.mutable_policy())) {
+      return absl::InvalidArgumentError(absl::StrCat("policy: ", error.text()));
+    }
+  }
+  AddShapes(request.warm_shapes, message.mutable_warm_shapes());
+  return message;
+}
+
+LoadProgress FromMessage(const precis::v1::LoadVariantProgress& message) {
+  return {precis::v1::LoadVariantProgress::Phase_Name(message.phase()), message.fraction(), message.elapsed_ms()};
+}
+
+VariantStatus FromMessage(const precis::v1::VariantStatus& message) {
+  return {.name = message.name(),
+          .state = precis::v1::VariantStatus::State_Name(message.state()),
+          .reason = message.reason(),
+          .precision = precis::v1::PrecisionPolicy::Precision_Name(message.policy().precision()),
+          .load_ms = {message.load_ms().begin(), message.load_ms().end()},
+          .weight_bytes = message.weight_bytes(),
+          .arena_bytes = message.arena_bytes(),
+          .weight_bytes_per_run = message.weight_bytes_per_run(),
+          .activation_bytes_per_run = message.activation_bytes_per_run(),
+          .threads = message.threads(),
+          .workers = message.workers(),
+          .inference_count = message.inference_count()};
+}
+
+ModelVariants FromMessage(const precis::v1::ModelVariants& message) {
+  ModelVariants result{
+      message.name(), message.version(), message.default_variant(), {}, ToVector(message.policies()), {}};
+  for (const auto& variant : message.variants()) result.variants.push_back(FromMessage(variant));
+  if (message.has_preprocessing()) result.preprocessing = FromMessage(message.preprocessing());
+  return result;
+}
+
+precis::v1::DescribePlanRequest ToMessage(const PlanRequest& request) {
+  precis::v1::DescribePlanRequest message;
+  message.set_model(request.model);
+  message.set_version(request.version);
+  message.set_variant(request.variant);
+  message.set_repetitions(request.repetitions);
+  AddShapes(request.shapes, message.mutable_shapes());
+  return message;
+}
+
+Plan FromMessage(const precis::v1::DescribePlanResponse& message) {
+  Plan plan{message.variant(), {}};
+  for (const auto& layer : message.layers()) {
+    plan.layers.push_back(
+        {.name = layer.name(),
+         .op = layer.op(),
+         .precision = layer.precision(),
+         .implementation = layer.implementation(),
+         .note = layer.note(),
+         .slow_reference = layer.slow_reference(),
+         .weight_bytes = layer.weight_bytes(),
+         .activation_bytes = layer.activation_bytes(),
+         .time_us = layer.time_us(),
+         .error_sqnr_db = layer.has_error_sqnr_db() ? std::optional(layer.error_sqnr_db()) : std::nullopt});
+  }
+  return plan;
+}
+
+}  // namespace precis::client
