@@ -11,47 +11,48 @@
 
 namespace precis::ir {
 
-std::string Graph::UniqueName(std::string name) {
-  if (name.empty()) name = "value";
-  std::string candidate = name;
-  while (!name_counts_.try_emplace(candidate, 1).second) candidate = absl::StrCat(name, "#", ++name_counts_[name]);
+std::string Graph::UniqueName(std::string wanted) {
+  if (wanted.empty()) wanted = "value";
+  std::string candidate = wanted;
+  while (!name_counts_.try_emplace(candidate, 1).second) candidate = absl::StrCat(wanted, "#", ++name_counts_[wanted]);
   return candidate;
 }
 
-ValueId Graph::AddValue(std::string name) {
+ValueId Graph::AddValue(std::string value_name) {
   Value v;
-  v.name = UniqueName(std::move(name));
+  v.name = UniqueName(std::move(value_name));
   values_.push_back(std::move(v));
   producers_.push_back(kNoNode);
   consumers_.emplace_back();
   return num_values() - 1;
 }
 
-ValueId Graph::AddValue(std::string name, DataType dtype, Shape shape) {
-  const ValueId id = AddValue(std::move(name));
+ValueId Graph::AddValue(std::string value_name, DataType dtype, Shape shape) {
+  const ValueId id = AddValue(std::move(value_name));
   value(id).typed = true;
   value(id).dtype = dtype;
   value(id).shape = std::move(shape);
   return id;
 }
 
-ValueId Graph::AddConstant(std::string name, Tensor tensor) {
-  const ValueId id = AddValue(std::move(name), tensor.dtype(), tensor.shape());
+ValueId Graph::AddConstant(std::string value_name, Tensor tensor) {
+  const ValueId id = AddValue(std::move(value_name), tensor.dtype(), tensor.shape());
   value(id).constant = std::make_shared<const Tensor>(std::move(tensor));
   return id;
 }
 
-NodeId Graph::AddNode(std::string name, Op op, std::vector<ValueId> inputs, std::vector<ValueId> outputs) {
+NodeId Graph::AddNode(std::string node_name, Op op, std::vector<ValueId> node_inputs,
+                      std::vector<ValueId> node_outputs) {
   const NodeId id = num_node_slots();
-  if (name.empty()) {
-    const auto first = std::find_if(outputs.begin(), outputs.end(), [](ValueId v) { return v != kNoValue; });
-    name = absl::StrCat(OpName(op), ":", first == outputs.end() ? absl::StrCat(id) : value(*first).name);
+  if (node_name.empty()) {
+    const auto first = std::find_if(node_outputs.begin(), node_outputs.end(), [](ValueId v) { return v != kNoValue; });
+    node_name = absl::StrCat(OpName(op), ":", first == node_outputs.end() ? absl::StrCat(id) : value(*first).name);
   }
   Node node;
-  node.name = std::move(name);
+  node.name = std::move(node_name);
   node.op = std::move(op);
-  node.inputs = std::move(inputs);
-  node.outputs = std::move(outputs);
+  node.inputs = std::move(node_inputs);
+  node.outputs = std::move(node_outputs);
   nodes_.push_back(std::move(node));
   alive_.push_back(true);
   for (ValueId v : nodes_.back().inputs) AddUse(v, id);
@@ -92,10 +93,10 @@ bool Graph::HasSingleUse(ValueId id) const { return consumers(id).size() == 1 &&
 ValueId Graph::Input(NodeId id, size_t i) const { return i < node(id).inputs.size() ? node(id).inputs[i] : kNoValue; }
 
 void Graph::SetInput(NodeId id, size_t slot, ValueId value) {
-  auto& inputs = nodes_[static_cast<size_t>(id)].inputs;
-  if (slot >= inputs.size()) inputs.resize(slot + 1, kNoValue);
-  DropUse(inputs[slot], id);
-  inputs[slot] = value;
+  auto& slots = nodes_[static_cast<size_t>(id)].inputs;
+  if (slot >= slots.size()) slots.resize(slot + 1, kNoValue);
+  DropUse(slots[slot], id);
+  slots[slot] = value;
   AddUse(value, id);
 }
 
@@ -105,18 +106,18 @@ int Graph::AppendInput(NodeId id, ValueId value) {
   return static_cast<int>(slot);
 }
 
-void Graph::SetInputs(NodeId id, std::vector<ValueId> inputs) {
+void Graph::SetInputs(NodeId id, std::vector<ValueId> node_inputs) {
   for (ValueId v : node(id).inputs) DropUse(v, id);
-  nodes_[static_cast<size_t>(id)].inputs = std::move(inputs);
+  nodes_[static_cast<size_t>(id)].inputs = std::move(node_inputs);
   for (ValueId v : node(id).inputs) AddUse(v, id);
 }
 
 void Graph::SetOutput(NodeId id, size_t slot, ValueId value) {
-  auto& outputs = nodes_[static_cast<size_t>(id)].outputs;
-  if (slot >= outputs.size()) outputs.resize(slot + 1, kNoValue);
-  if (outputs[slot] != kNoValue && producer(outputs[slot]) == id)
-    producers_[static_cast<size_t>(outputs[slot])] = kNoNode;
-  outputs[slot] = value;
+  auto& slots = nodes_[static_cast<size_t>(id)].outputs;
+  if (slot >= slots.size()) slots.resize(slot + 1, kNoValue);
+  if (slots[slot] != kNoValue && producer(slots[slot]) == id)
+    producers_[static_cast<size_t>(slots[slot])] = kNoNode;
+  slots[slot] = value;
   if (value != kNoValue) producers_[static_cast<size_t>(value)] = id;
 }
 
