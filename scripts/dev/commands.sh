@@ -67,15 +67,20 @@ command_bench() {
   exec "$checkout/build/$preset/bin/precis_bench" "${arguments[@]}"
 }
 
+# Without a repository or a model among the arguments: the demo's, at every precision.
 command_serve() {
   take_preset "$@"
   configure_and_build precisd >&2
-  exec "$checkout/build/$preset/bin/precisd" --model_repository="$checkout/demo/repository" "${arguments[@]}"
+  local repository=(--model_repository="$checkout/demo/repository"
+    --load=fashion@fp32,fashion@bf16,fashion@fp16,fashion@int8)
+  [[ " ${arguments[*]}" == *" --model"[_=]* ]] && repository=()
+  exec "$checkout/build/$preset/bin/precisd" "${repository[@]}" "${arguments[@]}"
 }
 
 command_demo() {
-  configure_and_build >&2
-  exec "$checkout/demo/run" "$@"
+  take_preset "$@"
+  configure_and_build precisd precis >&2
+  exec "$checkout/demo/run" "$checkout/build/$preset/bin"
 }
 
 command_train() {
