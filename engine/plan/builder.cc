@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/float16.h"
 #include "engine/base/status_macros.h"
+#include "engine/plan/cpu_features.h"
 #include "engine/plan/narrow_float.h"
 
 namespace precis::plan {
@@ -19,16 +20,10 @@ int64_t BytesOf(const Memory& m) {
                 : NumElements(m.shape) * static_cast<int64_t>(SizeOf(m.dtype));
 }
 
-// The values of dnnl::cpu_isa are sets of features, one bit each.
-bool HasAvx512() {
-  const auto core = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
-  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & core) == core;
-}
-
 }  // namespace
 
 Builder::Builder(const ir::Graph& graph, const PlanOptions& options, WeightStore& store, Plan& plan)
-    : graph_(graph), options_(options), store_(store), plan_(plan), native_bf16_(HasAvx512()) {
+    : graph_(graph), options_(options), store_(store), plan_(plan), native_bf16_(CpuHasAvx512()) {
   const auto n = static_cast<size_t>(graph.num_values());
   bindings_.resize(n);
   remaining_uses_.resize(n);

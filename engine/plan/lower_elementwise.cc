@@ -4,6 +4,7 @@
 
 #include "engine/base/status_macros.h"
 #include "engine/plan/post_ops.h"
+#include "engine/plan/quantized_kernels.h"
 
 namespace precis::plan {
 namespace {
@@ -74,10 +75,65 @@ absl::Status LowerUnary(Builder& b, ir::NodeId id, const ir::Unary& op) {
   return absl::OkStatus();
 }
 
+namespace {
+
+bool PerTensorInt8(const ir::Value& v) { return IsInt8(v.dtype) && v.quant && v.quant->per_tensor(); }
+
+// How often `small` repeats along the channels-last or row-major memory of `shape`: 1 for a scalar, the element count for the same shape, the
+// innermost dimension for a vector along it; nullopt otherwise.
+std::optional<int64_t> PeriodOf(const Shape& small, const Shape& shape, size_t innermost) {
+  if (small == shape) return NumElements(shape);
+  if (NumElements(small) == 1) return 1;
+  Shape aligned(shape.size(), 1);
+  std::copy(small.begin(), small.end(), aligned.end() - static_cast<std::ptrdiff_t>(small.size()));
+  const bool vector = NumElements(small) == shape[innermost] && aligned[innermost] == shape[innermost];
+  return vector ? std::optional<int64_t>(shape[innermost]) : std::nullopt;
+}
+
+// The dimension with unit stride; DenseOrder lists dimensions of size 1 last.
+int InnermostOf(const std::vector<int>& order, const Shape& shape) {
+  for (size_t i = order.size(); i-- > 0;) {
+    if (shape[static_cast<size_t>(order[i])] != 1) return order[i];
+  }
+  return 0;
+}
+
+// u8/s8 operands with zero points, for which oneDNN's binary has no argument.
+absl::Status LowerQuantizedBinary(Builder& b, ir::NodeId id, ir::BinaryKind kind) {
+  const ir::Node& n = b.graph().node(id);
+  const ir::ValueId output = n.outputs[0];
+  const Shape& shape = b.value(output).shape;
+  ir::ValueId x = n.inputs[0], y = n.inputs[1];
+  if (b.value(x).shape != shape && kind != ir::BinaryKind::kSub) std::swap(x, y);
+  const bool supported =
+      (kind == ir::BinaryKind::kAdd || kind == ir::BinaryKind::kSub || kind == ir::BinaryKind::kMul) &&
+      n.post_ops.empty() && b.value(x).shape == shape && !shape.empty() && PerTensorInt8(b.value(y)) &&
+      (PerTensorInt8(b.value(output)) || b.Stored(output) == DataType::kF32);
+  if (!supported) return absl::UnimplementedError("");
+  const int from = UseDense(b, x);
+  const auto order = DenseOrder(b.memory(from).desc);
+  const auto period = PeriodOf(b.value(y).shape, shape, static_cast<size_t>(InnermostOf(*order, shape)));
+  if (!period) return absl::UnimplementedError("");
+  const Desc layout = b.memory(from).desc;
+  const int other =
+      b.value(y).shape == shape ? b.Use(y, Desc(shape, DnnlType(b.Stored(y)), layout.get_strides())) : b.UseRowMajor(y);
+  const auto operand = [&](ir::ValueId v) {
+    return QuantizedOperand{b.Stored(v), b.value(v).quant.value_or(ir::QuantParams{{1.0f}, {}, -1})};
+  };
+  auto kernel = QuantizedBinary(kind, operand(x), operand(y), operand(output), NumElements(shape), *period);
+  const int to = x == y ? b.Define(output, Desc(shape, DnnlType(b.Stored(output)), layout.get_strides()))
+                        : DefineLike(b, output, x, from);
+  b.EmitKernel(std::move(kernel), {from, other}, {to}, "int8");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status LowerBinary(Builder& b, ir::NodeId id, const ir::Binary& op) {
   const ir::Node& n = b.graph().node(id);
   const ir::ValueId output = n.outputs[0];
   const Shape& shape = b.value(output).shape;
+  if (PerTensorInt8(b.value(n.inputs[0]))) return LowerQuantizedBinary(b, id, op.kind);
   const auto algorithm = BinaryAlgorithmOf(op.kind);
   // The first operand gives the layout: it must have the result's shape; commutative operators may swap.
   ir::ValueId x = n.inputs[0], y = n.inputs[1];

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/plan/post_ops.h"
+#include "engine/plan/quantized_kernels.h"
 
 namespace precis::plan {
 namespace {
@@ -48,6 +49,24 @@ absl::Status EmitPool(Builder& b, ir::NodeId id, ir::PoolKind kind, const ir::Wi
   return absl::OkStatus();
 }
 
+// Integer sums over the positions of a channels-last tensor; oneDNN's pooling has no argument for zero points or another scale at the output.
+absl::Status LowerQuantizedGlobalAverage(Builder& b, ir::NodeId id) {
+  const ir::Node& n = b.graph().node(id);
+  const ir::Value &in = b.value(n.inputs[0]), &out = b.value(n.outputs[0]);
+  const bool supported =
+      IsInt8(in.dtype) && in.quant->per_tensor() && n.post_ops.empty() &&
+      (b.Stored(n.outputs[0]) == DataType::kF32 || (IsInt8(out.dtype) && out.quant && out.quant->per_tensor()));
+  if (!supported) return absl::UnimplementedError("");
+  const int64_t batch = in.shape[0], channels = in.shape[1],
+                spatial = NumElements(in.shape) / std::max<int64_t>(1, batch * channels);
+  const int from = b.Use(n.inputs[0], ChannelsLast(in.shape, in.dtype));
+  const int to = b.Define(n.outputs[0], RowMajor(out.shape, b.Stored(n.outputs[0])));
+  const QuantizedOperand x{in.dtype, *in.quant};
+  const QuantizedOperand y{b.Stored(n.outputs[0]), out.quant.value_or(ir::QuantParams{{1.0f}, {}, -1})};
+  b.EmitKernel(QuantizedGlobalAverage(x, y, batch, spatial, channels), {from}, {to}, "int8");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status LowerPool(Builder& b, ir::NodeId id, const ir::Pool& op) { return EmitPool(b, id, op.kind, op.window); }
@@ -55,6 +74,8 @@ absl::Status LowerPool(Builder& b, ir::NodeId id, const ir::Pool& op) { return E
 absl::Status LowerGlobalPool(Builder& b, ir::NodeId id, const ir::GlobalPool& op) {
   const Shape& shape = b.value(b.graph().node(id).inputs[0]).shape;
   if (shape.size() < 3) return absl::UnimplementedError("");
+  if (b.value(b.graph().node(id).inputs[0]).quant && op.kind == ir::PoolKind::kAverage)
+    return LowerQuantizedGlobalAverage(b, id);
   ir::Window w;
   w.kernel.assign(shape.begin() + 2, shape.end());
   w.strides = w.dilations = ir::Ints(w.kernel.size(), 1);
