@@ -1,0 +1,234 @@
+// One function per group of fields. Ranges and contradictions are checked before what is not implemented, so that a bad
+// policy is called bad whatever this server can do.
+
+#include "server/config/precision_policy.h"
+
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "engine/base/status_macros.h"
+#include "google/protobuf/util/json_util.h"
+#include "server/config/text_proto.h"
+
+namespace precis::server {
+namespace {
+
+using v1::PrecisionPolicy;
+
+constexpr std::array<absl::string_view, 4> kBuiltInVariants = {"fp32", "bf16", "fp16", "int8"};
+
+absl::Status Bad(absl::string_view field, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("policy field ", field, ": ", what));
+}
+absl::Status NotYet(absl::string_view field, absl::string_view value) {
+  return absl::UnimplementedError(absl::StrCat("policy field ", field, ": ", value, " is not implemented"));
+}
+
+absl::StatusOr<quant::Precision> PrecisionOf(const PrecisionPolicy& proto) {
+  switch (proto.precision()) {
+    case PrecisionPolicy::FP32: return quant::Precision::kF32;
+    case PrecisionPolicy::BF16: return quant::Precision::kBF16;
+    case PrecisionPolicy::FP16: return quant::Precision::kF16;
+    case PrecisionPolicy::INT8: return quant::Precision::kInt8;
+    case PrecisionPolicy::MIXED: return NotYet("precision", "MIXED");
+    case PrecisionPolicy::PRECISION_UNSPECIFIED: return Bad("precision", "not set; want FP32, BF16, FP16 or INT8");
+    default: return Bad("precision", absl::StrCat("unknown value ", proto.precision()));
+  }
+}
+
+absl::Status CheckBits(absl::string_view field, int bits) {
+  if (bits != 0 && (bits < 2 || bits > 8)) return Bad(field, absl::StrCat(bits, ", want 2 to 8"));
+  if (bits != 0 && bits != 8) return NotYet(field, absl::StrCat(bits));
+  return absl::OkStatus();
+}
+
+absl::Status ApplyWeights(const v1::WeightPolicy& weights, quant::Policy* policy) {
+  if (weights.group_size() < 0) return Bad("weights.group_size", "negative");
+  if (weights.group_size() > 0 && weights.granularity() != v1::WeightPolicy::PER_GROUP) {
+    return Bad("weights.group_size", "needs granularity PER_GROUP");
+  }
+  PRECIS_RETURN_IF_ERROR(CheckBits("weights.bits", weights.bits()));
+  if (weights.scheme() > v1::WeightPolicy::AFFINE) {
+    if (!v1::WeightPolicy::Scheme_IsValid(weights.scheme())) return Bad("weights.scheme", "unknown value");
+    return NotYet("weights.scheme", v1::WeightPolicy::Scheme_Name(weights.scheme()));
+  }
+  if (weights.has_symmetric() && !weights.symmetric()) return NotYet("weights.symmetric", "false");
+  switch (weights.granularity()) {
+    case v1::WeightPolicy::GRANULARITY_UNSPECIFIED:
+    case v1::WeightPolicy::PER_CHANNEL: policy->weight_granularity = quant::Granularity::kPerChannel; break;
+    case v1::WeightPolicy::PER_TENSOR: policy->weight_granularity = quant::Granularity::kPerTensor; break;
+    case v1::WeightPolicy::PER_GROUP: return NotYet("weights.granularity", "PER_GROUP");
+    default: return Bad("weights.granularity", "unknown value");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ApplyActivations(const v1::ActivationPolicy& activations, quant::Policy* policy) {
+  PRECIS_RETURN_IF_ERROR(CheckBits("activations.bits", activations.bits()));
+  if (activations.ranges() == v1::ActivationPolicy::DYNAMIC) return NotYet("activations.ranges", "DYNAMIC");
+  if (!v1::ActivationPolicy::Ranges_IsValid(activations.ranges())) return Bad("activations.ranges", "unknown value");
+  if (activations.has_symmetric()) policy->symmetric_activations = activations.symmetric();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<quant::CalibrationMethod> MethodOf(v1::CalibrationPolicy::Method method) {
+  switch (method) {
+    case v1::CalibrationPolicy::METHOD_UNSPECIFIED: return quant::CalibrationMethod::kDefault;
+    case v1::CalibrationPolicy::MIN_MAX: return quant::CalibrationMethod::kMinMax;
+    case v1::CalibrationPolicy::MOVING_AVERAGE: return NotYet("calibration.method", "MOVING_AVERAGE");
+    case v1::CalibrationPolicy::PERCENTILE: return quant::CalibrationMethod::kPercentile;
+    case v1::CalibrationPolicy::ENTROPY: return quant::CalibrationMethod::kEntropy;
+    case v1::CalibrationPolicy::MSE: return quant::CalibrationMethod::kMse;
+    default: return Bad("calibration.method", "unknown value");
+  }
+}
+
+absl::Status ApplyCalibration(const v1::CalibrationPolicy& calibration, quant::Policy* policy) {
+  if (calibration.percentile() != 0) {
+    if (calibration.method() != v1::CalibrationPolicy::PERCENTILE) {
+      return Bad("calibration.percentile", "needs method PERCENTILE");
+    }
+    if (!(calibration.percentile() > 50 && calibration.percentile() <= 100)) {
+      return Bad("calibration.percentile", absl::StrCat(calibration.percentile(), ", want above 50, at most 100"));
+    }
+    policy->calibration.percentile = calibration.percentile();
+  }
+  if (calibration.sample_limit() < 0) return Bad("calibration.sample_limit", "negative");
+  if (!v1::CalibrationPolicy::Source_IsValid(calibration.source())) return Bad("calibration.source", "unknown value");
+  if (calibration.source() > v1::CalibrationPolicy::FILES) {
+    return NotYet("calibration.source", v1::CalibrationPolicy::Source_Name(calibration.source()));
+  }
+  PRECIS_ASSIGN_OR_RETURN(policy->calibration.method, MethodOf(calibration.method()));
+  policy->calibration.sample_limit = calibration.sample_limit();
+  if (calibration.has_bias_correction()) policy->bias_correction = calibration.bias_correction();
+  return absl::OkStatus();
+}
+
+absl::Status CheckAccumulation(const v1::AccumulationPolicy& accumulation) {
+  if (accumulation.mode() == v1::AccumulationPolicy::CHUNKED) {
+    if (accumulation.chunk_size() < 1) return Bad("accumulation.chunk_size", "CHUNKED needs at least 1");
+    return NotYet("accumulation.mode", "CHUNKED");
+  }
+  if (!v1::AccumulationPolicy::Mode_IsValid(accumulation.mode())) return Bad("accumulation.mode", "unknown value");
+  if (accumulation.chunk_size() != 0) return Bad("accumulation.chunk_size", "needs mode CHUNKED");
+  if (accumulation.accumulator() != 0) return Bad("accumulation.accumulator", "needs mode CHUNKED");
+  if (accumulation.outer() != 0) return Bad("accumulation.outer", "needs mode CHUNKED");
+  if (accumulation.per_chunk_scales()) return Bad("accumulation.per_chunk_scales", "needs mode CHUNKED");
+  return absl::OkStatus();
+}
+
+absl::Status CheckSparsity(const v1::SparsityPolicy& sparsity) {
+  for (auto [field, ratio] : {std::pair{"sparsity.unstructured_ratio", sparsity.unstructured_ratio()},
+                              std::pair{"sparsity.structured_ratio", sparsity.structured_ratio()}}) {
+    if (!(ratio >= 0 && ratio < 1)) return Bad(field, absl::StrCat(ratio, ", want 0 to below 1"));
+    if (ratio > 0) return NotYet(field, absl::StrCat(ratio));
+  }
+  return absl::OkStatus();
+}
+
+// Fields that only say something about int8.
+absl::Status CheckFloatPolicy(const PrecisionPolicy& proto) {
+  for (auto [field, set] : {std::pair{"weights", proto.has_weights()}, std::pair{"activations", proto.has_activations()},
+                            std::pair{"calibration", proto.has_calibration()},
+                            std::pair{"execution", proto.execution() != PrecisionPolicy::EXECUTION_UNSPECIFIED}}) {
+    if (set) {
+      return Bad(field, absl::StrCat("contradicts precision ", PrecisionPolicy::Precision_Name(proto.precision())));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<quant::Policy> PolicyFromProto(const PrecisionPolicy& proto) {
+  if (proto.has_mixed() && proto.precision() != PrecisionPolicy::MIXED) return Bad("mixed", "needs precision MIXED");
+  quant::Policy policy;
+  PRECIS_ASSIGN_OR_RETURN(policy.precision, PrecisionOf(proto));
+  PRECIS_RETURN_IF_ERROR(CheckAccumulation(proto.accumulation()));
+  PRECIS_RETURN_IF_ERROR(CheckSparsity(proto.sparsity()));
+  if (proto.overrides_size() > 0) return NotYet("overrides", "a layer override");
+  if (policy.precision != quant::Precision::kInt8) {
+    PRECIS_RETURN_IF_ERROR(CheckFloatPolicy(proto));
+    return policy;
+  }
+  PRECIS_RETURN_IF_ERROR(ApplyWeights(proto.weights(), &policy));
+  PRECIS_RETURN_IF_ERROR(ApplyActivations(proto.activations(), &policy));
+  PRECIS_RETURN_IF_ERROR(ApplyCalibration(proto.calibration(), &policy));
+  if (!PrecisionPolicy::Execution_IsValid(proto.execution())) return Bad("execution", "unknown value");
+  if (proto.execution() == PrecisionPolicy::SIMULATED) return NotYet("execution", "SIMULATED");
+  return policy;
+}
+
+PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
+  PrecisionPolicy proto;
+  switch (policy.precision) {
+    case quant::Precision::kF32: proto.set_precision(PrecisionPolicy::FP32); return proto;
+    case quant::Precision::kBF16: proto.set_precision(PrecisionPolicy::BF16); return proto;
+    case quant::Precision::kF16: proto.set_precision(PrecisionPolicy::FP16); return proto;
+    case quant::Precision::kMixed: proto.set_precision(PrecisionPolicy::MIXED); return proto;
+    case quant::Precision::kInt8: break;
+  }
+  proto.set_precision(PrecisionPolicy::INT8);
+  proto.set_execution(PrecisionPolicy::INTEGER_ONLY);
+  v1::WeightPolicy& weights = *proto.mutable_weights();
+  weights.set_bits(8);
+  weights.set_scheme(v1::WeightPolicy::AFFINE);
+  weights.set_granularity(policy.weight_granularity == quant::Granularity::kPerTensor ? v1::WeightPolicy::PER_TENSOR
+                                                                                       : v1::WeightPolicy::PER_CHANNEL);
+  weights.set_symmetric(true);
+  v1::ActivationPolicy& activations = *proto.mutable_activations();
+  activations.set_bits(8);
+  activations.set_symmetric(policy.symmetric_activations);
+  activations.set_ranges(v1::ActivationPolicy::STATIC);
+  v1::CalibrationPolicy& calibration = *proto.mutable_calibration();
+  // The engine's enum lists the methods in the proto's order.
+  calibration.set_method(static_cast<v1::CalibrationPolicy::Method>(policy.calibration.method));
+  if (policy.calibration.method == quant::CalibrationMethod::kPercentile) {
+    calibration.set_percentile(policy.calibration.percentile);
+  }
+  calibration.set_sample_limit(policy.calibration.sample_limit);
+  calibration.set_source(v1::CalibrationPolicy::FILES);
+  calibration.set_bias_correction(policy.bias_correction);
+  return proto;
+}
+
+absl::StatusOr<PrecisionPolicy> ParsePolicyText(absl::string_view text) {
+  PrecisionPolicy proto;
+  text = absl::StripAsciiWhitespace(text);
+  if (text.empty() || text.front() != '{') {
+    PRECIS_RETURN_IF_ERROR(ParseTextProto(text, "policy", UnknownFields::kError, &proto, nullptr));
+    return proto;
+  }
+  const auto status = google::protobuf::util::JsonStringToMessage(std::string(text), &proto);
+  if (!status.ok()) return absl::InvalidArgumentError(absl::StrCat("policy: ", std::string(status.message())));
+  return proto;
+}
+
+std::vector<std::string> VariantNames(const v1::ModelPrecision& file) {
+  std::vector<std::string> names(kBuiltInVariants.begin(), kBuiltInVariants.end());
+  for (const auto& named : file.policies()) {
+    if (std::find(names.begin(), names.end(), named.name()) == names.end()) names.push_back(named.name());
+  }
+  return names;
+}
+
+absl::StatusOr<quant::Policy> PolicyOfVariant(absl::string_view variant, const v1::ModelPrecision& file) {
+  for (const auto& named : file.policies()) {
+    if (named.name() == variant) return PolicyFromProto(named.policy());
+  }
+  if (variant == "mixed") return NotYet("precision", "MIXED");
+  auto policy = quant::BuiltInPolicy(std::string(variant));
+  if (!policy.ok()) {
+    return absl::NotFoundError(
+        absl::StrCat("unknown variant \"", variant, "\"; known: ", absl::StrJoin(VariantNames(file), ", ")));
+  }
+  return policy;
+}
+
+}  // namespace precis::server

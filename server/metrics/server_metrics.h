@@ -1,0 +1,70 @@
+#ifndef PRECIS_SERVER_METRICS_SERVER_METRICS_H_
+#define PRECIS_SERVER_METRICS_SERVER_METRICS_H_
+
+// What /metrics shows. Metric names are contracts (DESIGN, "Metrics"); every series of a variant has the labels model,
+// version and variant. All classes here are thread-safe.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace precis::server {
+
+// Where the time of one request went. total = input + queue + compute + output and the little in between.
+struct StageTimes {
+  absl::Duration total, queue, input, compute, output;
+};
+
+// One variant's series.
+class VariantMetrics {
+ public:
+  struct Series;  // the registry's objects
+  explicit VariantMetrics(std::unique_ptr<Series> series);
+  ~VariantMetrics();
+
+  // A request that was answered. Failed ones count by their code; only successful ones have stages.
+  void CountSuccess(const StageTimes& times);
+  void CountFailure(absl::StatusCode code);
+  // A run of the model over `batch_size` items that moved so many bytes.
+  void CountRun(int64_t batch_size, int64_t weight_bytes, int64_t activation_bytes, absl::Duration compute);
+  void AddInflight(int delta);
+  void SetQueueDepth(int64_t depth);
+  // After a load: milliseconds by phase and the memory now held; SetMemory(0, 0) after an unload.
+  void ObserveLoad(const std::map<std::string, double>& phase_ms);
+  void SetMemory(int64_t weight_bytes, int64_t arena_bytes);
+
+ private:
+  std::unique_ptr<Series> series_;
+};
+
+class ServerMetrics {
+ public:
+  ServerMetrics();
+  ~ServerMetrics();
+
+  // The same object for the same labels; lives as long as this. Series are never removed: their number is bounded by the
+  // variants that an operator ever loaded.
+  VariantMetrics* ForVariant(const std::string& model, const std::string& version, const std::string& variant);
+
+  void SetBuildInfo(const std::string& version, const std::string& onednn, const std::string& isa);
+  void SetPeakBandwidth(double bytes_per_second);
+
+  // Serves `address`:`port`/metrics; port 0 takes a free one. Returns the port. Once. Errors: Unavailable when it cannot bind.
+  absl::StatusOr<int> Listen(const std::string& address, int port);
+
+  // The text that /metrics answers.
+  std::string Text() const;
+
+ private:
+  struct Families;
+  std::unique_ptr<Families> families_;
+};
+
+}  // namespace precis::server
+
+#endif  // PRECIS_SERVER_METRICS_SERVER_METRICS_H_
