@@ -46,27 +46,24 @@ absl::Status Lower(Builder& b, ir::NodeId id, dnnl::algorithm algorithm, const G
     if (dst) AddQuantization(b, a, output, DNNL_ARG_DST, 0);
   };
   // The bare primitive tells the layout of the result, in which full-size post-op operands must come.
-  Attributes bare;
-  quantize(bare, true);
-  auto pd = make(bare, b.Stored(output), Desc());
-  if (!pd) return absl::UnimplementedError(absl::StrCat("node \"", n.name, "\": oneDNN has no such convolution"));
   Attributes a;
-  if (!n.post_ops.empty()) {
+  quantize(a, true);
+  auto pd = make(a, b.Stored(output), Desc());
+  bool complete = pd && n.post_ops.empty() && !IsReference(pd);
+  if (pd && !n.post_ops.empty()) {
     const Desc dst = pd.dst_desc();
+    a = Attributes();
     quantize(a, true);
     AddPostOps(b, a, id, dst, /*allow_sum=*/true);
-    auto fused = make(a, b.Stored(output), dst.get_inner_nblks() == 0 ? dst : Desc());
-    const bool complete = a.attached == n.post_ops.size();
-    if (complete && fused && (!IsReference(fused) || IsReference(pd))) {
-      pd = fused;
-    } else {  // the primitive alone into f32, the post-ops behind it
-      a = Attributes();
-      quantize(a, false);
-      pd = make(a, DataType::kF32, Desc());
-    }
-  } else {
-    a = std::move(bare);
+    pd = make(a, b.Stored(output), dst.get_inner_nblks() == 0 ? dst : Desc());
+    complete = a.attached == n.post_ops.size() && pd && !IsReference(pd);
   }
+  if (!complete) {  // the convolution alone into f32, the rest behind it
+    a = Attributes();
+    quantize(a, false);
+    pd = make(a, DataType::kF32, Desc());
+  }
+  if (!pd) return absl::UnimplementedError(absl::StrCat("node \"", n.name, "\": oneDNN has no such convolution"));
   std::vector<Argument> arguments = {{DNNL_ARG_SRC, b.Use(src, pd.src_desc())},
                                      {DNNL_ARG_WEIGHTS, b.UseWeights(n.inputs[1], weights, pd.weights_desc())}};
   if (bias != ir::kNoValue) arguments.push_back({DNNL_ARG_BIAS, b.Use(bias)});

@@ -118,7 +118,8 @@ class MatMulLowering {
       o_.weights = AnyLayout(Shape(o_.weights.get_dims()), DataType::kF32);
       return MakePrimitive();
     }
-    if (n_.post_ops.empty()) return;
+    // The product alone into f32, the rest behind it.
+    if (n_.post_ops.empty() && b_.Stored(n_.outputs[0]) == DataType::kF32) return;
     o_.dst = RowMajor(Shape(o_.dst.get_dims()), DataType::kF32);
     Build(/*fused=*/false, DataType::kF32);
   }

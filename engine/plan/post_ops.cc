@@ -180,7 +180,7 @@ absl::Status EmitWithPostOps(Builder& b, ir::NodeId id, Attributes& a, const dnn
   // The output's own descriptor: the primitive's, unless it saw the output collapsed or extended to another rank.
   const Desc own = Shape(dst.get_dims()) == shape ? dst : RowMajor(shape, stored);
   arguments.insert(arguments.end(), a.arguments.begin(), a.arguments.end());
-  const bool complete = a.attached == n.post_ops.size();
+  const bool complete = a.attached == n.post_ops.size() && dst.get_data_type() == DnnlType(stored);
   int target;
   if (!complete) {
     target = b.Temporary(dst);  // f32; the rest of the chain runs on it

@@ -47,7 +47,7 @@ void AddPostOps(Builder& b, Attributes& a, ir::NodeId id, const Desc& dst, bool 
 absl::Status EmitPostOps(Builder& b, ir::NodeId id, size_t first, int target);
 
 // Runs a primitive whose Attributes are done: defines the node's output (over the residual where `sum` says so), emits the primitive and,
-// if some post-ops did not fit, the steps that finish the job.
+// if some post-ops did not fit or `dst` is f32 where the output is not, the steps that finish the job.
 // `arguments` are the plain operands without DST; `dst` is the primitive's own view of the output.
 absl::Status EmitWithPostOps(Builder& b, ir::NodeId id, Attributes& a, const dnnl::primitive& primitive,
                              const dnnl::primitive_desc_base& pd, const Desc& dst, std::vector<Argument> arguments);
