@@ -9,7 +9,7 @@
 #   protobuf::libprotobuf, protobuf::protoc
 #   gRPC::grpc++, gRPC::grpc++_reflection, gRPC::grpc_cpp_plugin
 #   prometheus-cpp::core, prometheus-cpp::pull
-#   nlohmann_json::nlohmann_json, JPEG::JPEG, PNG::PNG
+#   nlohmann_json::nlohmann_json, JPEG::JPEG, PNG::PNG, ZLIB::ZLIB, CLI11::CLI11
 #   GTest::gtest, GTest::gmock, GTest::gtest_main, benchmark::benchmark
 #
 # ONNX Runtime is never among them: it registers the same ONNX schemas as libonnx, so one process cannot hold both.
@@ -21,8 +21,10 @@ find_package(ONNX CONFIG REQUIRED)
 find_package(dnnl CONFIG REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(nlohmann_json CONFIG REQUIRED)
+find_package(CLI11 CONFIG REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
+find_package(ZLIB REQUIRED)  # beneath PNG, and in .npz files
 find_package(GTest CONFIG REQUIRED)
 find_package(benchmark CONFIG REQUIRED)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
