@@ -73,7 +73,7 @@ command_serve() {
   configure_and_build precisd >&2
   local repository=(--model_repository="$checkout/demo/repository"
     --load=fashion@fp32,fashion@bf16,fashion@fp16,fashion@int8)
-  [[ " ${arguments[*]}" == *" --model"[_=]* ]] && repository=()
+  [[ " ${arguments[*]} " =~ \ --model(_repository)?[=\ ] ]] && repository=()
   exec "$checkout/build/$preset/bin/precisd" "${repository[@]}" "${arguments[@]}"
 }
 
