@@ -8,14 +8,14 @@ namespace precis::onnx_import {
 
 using onnx::AttributeProto;
 
-const AttributeProto* Attributes::Find(std::string_view name) const {
+const AttributeProto* Attributes::Find(absl::string_view name) const {
   for (const AttributeProto& attribute : node_.attribute()) {
     if (attribute.name() == name) return &attribute;
   }
   return nullptr;
 }
 
-const AttributeProto* Attributes::Typed(std::string_view name, AttributeProto::AttributeType type) {
+const AttributeProto* Attributes::Typed(absl::string_view name, AttributeProto::AttributeType type) {
   const AttributeProto* attribute = Find(name);
   if (attribute == nullptr || attribute->type() == type) return attribute;
   if (status_.ok()) {
@@ -26,38 +26,38 @@ const AttributeProto* Attributes::Typed(std::string_view name, AttributeProto::A
   return nullptr;
 }
 
-int64_t Attributes::Int(std::string_view name, int64_t fallback) {
+int64_t Attributes::Int(absl::string_view name, int64_t fallback) {
   const AttributeProto* attribute = Typed(name, AttributeProto::INT);
   return attribute == nullptr ? fallback : attribute->i();
 }
 
-float Attributes::Float(std::string_view name, float fallback) {
+float Attributes::Float(absl::string_view name, float fallback) {
   const AttributeProto* attribute = Typed(name, AttributeProto::FLOAT);
   return attribute == nullptr ? fallback : attribute->f();
 }
 
-std::string Attributes::String(std::string_view name, std::string_view fallback) {
+std::string Attributes::String(absl::string_view name, absl::string_view fallback) {
   const AttributeProto* attribute = Typed(name, AttributeProto::STRING);
   return attribute == nullptr ? std::string(fallback) : attribute->s();
 }
 
-ir::Ints Attributes::Ints(std::string_view name) {
+ir::Ints Attributes::Ints(absl::string_view name) {
   const AttributeProto* attribute = Typed(name, AttributeProto::INTS);
   return attribute == nullptr ? ir::Ints{} : ir::Ints(attribute->ints().begin(), attribute->ints().end());
 }
 
-std::vector<float> Attributes::Floats(std::string_view name) {
+std::vector<float> Attributes::Floats(absl::string_view name) {
   const AttributeProto* attribute = Typed(name, AttributeProto::FLOATS);
   return attribute == nullptr ? std::vector<float>{}
                               : std::vector<float>(attribute->floats().begin(), attribute->floats().end());
 }
 
-const onnx::TensorProto* Attributes::Tensor(std::string_view name) {
+const onnx::TensorProto* Attributes::Tensor(absl::string_view name) {
   const AttributeProto* attribute = Typed(name, AttributeProto::TENSOR);
   return attribute == nullptr ? nullptr : &attribute->t();
 }
 
-const onnx::GraphProto* Attributes::Graph(std::string_view name) {
+const onnx::GraphProto* Attributes::Graph(absl::string_view name) {
   const AttributeProto* attribute = Typed(name, AttributeProto::GRAPH);
   return attribute == nullptr ? nullptr : &attribute->g();
 }

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "engine/ir/graph.h"
 
 namespace precis::onnx_import {
@@ -26,11 +26,11 @@ struct ImportLimits {
 absl::StatusOr<ir::Graph> ImportFile(const std::string& path, const ImportLimits& limits = {});
 
 // The same from bytes in memory; `folder` is where external data may lie ("" refuses external data).
-absl::StatusOr<ir::Graph> ImportBytes(std::string_view bytes, const std::string& folder,
+absl::StatusOr<ir::Graph> ImportBytes(absl::string_view bytes, const std::string& folder,
                                       const ImportLimits& limits = {});
 
 // True when nodes of this type are imported natively. `domain` as in the file; "" and "ai.onnx" are the same.
-bool IsSupportedOperator(std::string_view domain, std::string_view op_type);
+bool IsSupportedOperator(absl::string_view domain, absl::string_view op_type);
 
 // Reads a file that holds one TensorProto (the input_0.pb and output_0.pb of ONNX's test sets).
 absl::StatusOr<Tensor> ReadTensorFile(const std::string& path, const ImportLimits& limits = {});

@@ -58,12 +58,12 @@ absl::StatusOr<File> OpenRegular(const std::string& path) {
   return file;
 }
 
-absl::Status CheckSize(std::string_view what, int64_t size_bytes, int64_t max_bytes) {
+absl::Status CheckSize(absl::string_view what, int64_t size_bytes, int64_t max_bytes) {
   if (size_bytes <= max_bytes) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(Quoted(what), ": ", size_bytes, " bytes, want at most ", max_bytes));
 }
 
-absl::Status Parse(google::protobuf::io::ZeroCopyInputStream* bytes, std::string_view what,
+absl::Status Parse(google::protobuf::io::ZeroCopyInputStream* bytes, absl::string_view what,
                    google::protobuf::MessageLite* message) {
   google::protobuf::io::CodedInputStream stream(bytes);
   stream.SetTotalBytesLimit(static_cast<int>(kMaxProtobufBytes));
@@ -77,21 +77,21 @@ absl::Status ParseFile(const std::string& path, int64_t max_bytes, google::proto
   PRECIS_ASSIGN_OR_RETURN(const File file, OpenRegular(path));
   PRECIS_RETURN_IF_ERROR(CheckSize(path, file.size_bytes, max_bytes));
   if (file.size_bytes > kMaxProtobufBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(Quoted(path), ": ", file.size_bytes, " bytes; protobuf ends at 2 GiB, keep weights as external data"));
+    return absl::InvalidArgumentError(absl::StrCat(Quoted(path), ": ", file.size_bytes,
+                                                   " bytes; protobuf ends at 2 GiB, keep weights as external data"));
   }
   google::protobuf::io::FileInputStream stream(file.descriptor());
   return Parse(&stream, path, message);
 }
 
-absl::Status ParseBytes(std::string_view bytes, std::string_view what, google::protobuf::MessageLite* message) {
+absl::Status ParseBytes(absl::string_view bytes, absl::string_view what, google::protobuf::MessageLite* message) {
   PRECIS_RETURN_IF_ERROR(CheckSize(what, static_cast<int64_t>(bytes.size()), kMaxProtobufBytes));
   google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
   return Parse(&stream, what, message);
 }
 
 absl::StatusOr<std::string> ExternalData::Resolve(const std::string& location) const {
-  const auto refuse = [&](std::string_view why) {
+  const auto refuse = [&](absl::string_view why) {
     return absl::InvalidArgumentError(absl::StrCat("external data ", Quoted(location), ": ", why));
   };
   if (folder_.empty()) return refuse("refused, the model has no folder");
@@ -124,7 +124,8 @@ absl::Status ExternalData::Read(const std::string& location, int64_t offset, int
   while (size > 0) {
     const ssize_t got = ::pread(file.descriptor(), out, static_cast<size_t>(size), offset);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return absl::InvalidArgumentError(absl::StrCat("external data ", Quoted(location), ": cannot be read"));
+    if (got <= 0)
+      return absl::InvalidArgumentError(absl::StrCat("external data ", Quoted(location), ": cannot be read"));
     out += got;
     offset += got;
     size -= got;

@@ -5,10 +5,10 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "engine/onnx/importer.h"
 #include "onnx/onnx_pb.h"
 
@@ -19,13 +19,14 @@ namespace precis::onnx_import {
 absl::Status ParseFile(const std::string& path, int64_t max_bytes, google::protobuf::MessageLite* message);
 
 // The same from memory; `what` names the bytes in errors.
-absl::Status ParseBytes(std::string_view bytes, std::string_view what, google::protobuf::MessageLite* message);
+absl::Status ParseBytes(absl::string_view bytes, absl::string_view what, google::protobuf::MessageLite* message);
 
 // Opens files in `folder` and nowhere else, and reads exact ranges of them.
 class ExternalData {
  public:
   // "" as folder: every read is refused.
-  ExternalData(std::string folder, int64_t max_file_bytes) : folder_(std::move(folder)), max_file_bytes_(max_file_bytes) {}
+  ExternalData(std::string folder, int64_t max_file_bytes)
+      : folder_(std::move(folder)), max_file_bytes_(max_file_bytes) {}
 
   // Copies `size` bytes from `offset` of the file at `location` (a relative path as ONNX has it) to `data`.
   // InvalidArgument: the path is absolute, has "..", or leads out of the folder through a link; no such file; not a regular

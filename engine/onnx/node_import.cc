@@ -8,6 +8,12 @@ namespace precis::onnx_import {
 
 using ir::ValueId;
 
+std::string ImportContext::UniqueNodeName(const std::string& name) {
+  std::string candidate = name;
+  while (!node_names.try_emplace(candidate, 1).second) candidate = absl::StrCat(name, "#", ++node_names[name]);
+  return candidate;
+}
+
 NodeImport::NodeImport(ImportContext& context, const onnx::NodeProto& proto, int opset, std::string name,
                        std::vector<ValueId> inputs, std::vector<ValueId> outputs)
     : context_(context),
@@ -36,40 +42,33 @@ std::optional<DataType> NodeImport::InputType(size_t i) const {
   return it == context_.types.end() ? std::nullopt : std::optional(it->second);
 }
 
-std::string NodeImport::UniqueNodeName(std::string name) {
-  std::string candidate = name;
-  for (int n = 2; !context_.node_names.insert(candidate).second; ++n) candidate = absl::StrCat(name, "#", n);
-  return candidate;
-}
-
-std::string NodeImport::FreeValueName(std::string_view suffix) const {
+std::string NodeImport::FreeValueName(absl::string_view suffix) const {
   const ValueId owner = outputs_.empty() ? ir::kNoValue : outputs_[0];
   std::string name = absl::StrCat(owner == ir::kNoValue ? name_ : context_.graph.value(owner).name, ":", suffix);
   while (context_.reserved_values.contains(name)) name += '\'';
   return name;
 }
 
-void NodeImport::Emit(ir::Op op, std::vector<ValueId> inputs) {
-  if (!status().ok()) return;
-  if (const auto* cast = std::get_if<ir::Cast>(&op); cast != nullptr && WantsOutput(0)) {
-    context_.types.try_emplace(outputs_[0], cast->to);
-  }
-  context_.graph.AddNode(UniqueNodeName(name_), std::move(op), std::move(inputs), outputs_);
-}
-
-void NodeImport::EmitOutput(size_t i, ir::Op op, std::vector<ValueId> inputs) {
+void NodeImport::Emit(ir::Op op, std::vector<ValueId> inputs, size_t i) {
   if (!status().ok() || !WantsOutput(i)) return;
-  context_.graph.AddNode(UniqueNodeName(name_), std::move(op), std::move(inputs), {outputs_[i]});
+  if (const auto* cast = std::get_if<ir::Cast>(&op); cast != nullptr) context_.types.try_emplace(outputs_[i], cast->to);
+  context_.graph.AddNode(context_.UniqueNodeName(name_), std::move(op), std::move(inputs), {outputs_[i]});
 }
 
-ValueId NodeImport::Add(std::string_view suffix, ir::Op op, std::vector<ValueId> inputs) {
+void NodeImport::EmitAll(ir::Op op, std::vector<ValueId> inputs) {
+  if (!status().ok()) return;
+  context_.graph.AddNode(context_.UniqueNodeName(name_), std::move(op), std::move(inputs), outputs_);
+}
+
+ValueId NodeImport::Add(absl::string_view suffix, ir::Op op, std::vector<ValueId> inputs) {
   if (!status().ok()) return ir::kNoValue;
   const ValueId value = context_.graph.AddValue(FreeValueName(suffix));
-  context_.graph.AddNode(UniqueNodeName(absl::StrCat(name_, "/", suffix)), std::move(op), std::move(inputs), {value});
+  context_.graph.AddNode(context_.UniqueNodeName(absl::StrCat(name_, "/", suffix)), std::move(op), std::move(inputs),
+                         {value});
   return value;
 }
 
-ValueId NodeImport::Constant(std::string_view suffix, precis::Tensor tensor) {
+ValueId NodeImport::Constant(absl::string_view suffix, precis::Tensor tensor) {
   if (!status().ok()) return ir::kNoValue;
   const DataType type = tensor.dtype();
   const ValueId value = context_.graph.AddConstant(FreeValueName(suffix), std::move(tensor));
@@ -77,11 +76,11 @@ ValueId NodeImport::Constant(std::string_view suffix, precis::Tensor tensor) {
   return value;
 }
 
-ValueId NodeImport::Int64s(std::string_view suffix, const ir::Ints& values) {
+ValueId NodeImport::Int64s(absl::string_view suffix, const ir::Ints& values) {
   return Constant(suffix, precis::Tensor::From<int64_t>({static_cast<int64_t>(values.size())}, values));
 }
 
-ValueId NodeImport::Int64(std::string_view suffix, int64_t value) {
+ValueId NodeImport::Int64(absl::string_view suffix, int64_t value) {
   return Constant(suffix, precis::Tensor::From<int64_t>({}, {value}));
 }
 

@@ -3,13 +3,13 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "engine/ir/graph.h"
 #include "engine/onnx/attributes.h"
 #include "engine/onnx/tensor_reader.h"
@@ -21,9 +21,13 @@ namespace precis::onnx_import {
 struct ImportContext {
   ir::Graph& graph;
   TensorReader& tensors;
-  absl::flat_hash_map<ir::ValueId, DataType> types;    // element types known without inference: inputs, constants, value_info
-  absl::flat_hash_set<std::string> node_names;         // in use
-  absl::flat_hash_set<std::string> reserved_values;    // ONNX's value names of the main graph, kept free for their owners
+  absl::flat_hash_map<ir::ValueId, DataType>
+      types;  // element types known without inference: inputs, constants, value_info
+  absl::flat_hash_map<std::string, int> node_names;  // in use, and how often each was wanted
+  absl::flat_hash_set<std::string> reserved_values;  // ONNX's value names of the main graph, kept free for their owners
+
+  // `name`, or `name#2`… when it is taken; takes it.
+  std::string UniqueNodeName(const std::string& name);
 };
 
 // One ONNX node on its way into the graph: what an import function reads from and writes to. Errors are remembered (the first
@@ -53,31 +57,30 @@ class NodeImport {
   // Element type of an input where the file tells.
   std::optional<DataType> InputType(size_t i) const;
 
-  // Adds the node that computes all outputs of the ONNX node.
-  void Emit(ir::Op op, std::vector<ir::ValueId> inputs);
-  // Adds a node that computes output i; nothing when the ONNX node does not want it.
-  void EmitOutput(size_t i, ir::Op op, std::vector<ir::ValueId> inputs);
+  // Adds the node that computes output `i`; nothing when the ONNX node does not want it.
+  void Emit(ir::Op op, std::vector<ir::ValueId> inputs, size_t i = 0);
+  // Adds one node that computes all outputs.
+  void EmitAll(ir::Op op, std::vector<ir::ValueId> inputs);
   // Adds an intermediate node of one output, named after this node and `suffix`.
-  ir::ValueId Add(std::string_view suffix, ir::Op op, std::vector<ir::ValueId> inputs);
+  ir::ValueId Add(absl::string_view suffix, ir::Op op, std::vector<ir::ValueId> inputs);
   // Adds a constant.
-  ir::ValueId Constant(std::string_view suffix, precis::Tensor tensor);
-  ir::ValueId Int64s(std::string_view suffix, const ir::Ints& values);  // of rank 1
-  ir::ValueId Int64(std::string_view suffix, int64_t value);            // of rank 0
+  ir::ValueId Constant(absl::string_view suffix, precis::Tensor tensor);
+  ir::ValueId Int64s(absl::string_view suffix, const ir::Ints& values);  // of rank 1
+  ir::ValueId Int64(absl::string_view suffix, int64_t value);            // of rank 0
   // Output 0 is this tensor.
   void EmitConstant(precis::Tensor tensor);
   // Reads a TensorProto of this node; an empty tensor after an error.
   precis::Tensor Read(const onnx::TensorProto& proto);
 
-  void Fail(std::string_view what) { Fail(absl::InvalidArgumentError(what)); }
+  void Fail(absl::string_view what) { Fail(absl::InvalidArgumentError(what)); }
   void Fail(absl::Status status);
   // The operator is known, this form of it is not.
-  void Unsupported(std::string_view what) { Fail(absl::UnimplementedError(what)); }
+  void Unsupported(absl::string_view what) { Fail(absl::UnimplementedError(what)); }
   // First error of attributes or of the import; the message does not name the node.
   absl::Status status() const { return status_.ok() ? attributes_.status() : status_; }
 
  private:
-  std::string UniqueNodeName(std::string name);
-  std::string FreeValueName(std::string_view suffix) const;
+  std::string FreeValueName(absl::string_view suffix) const;
 
   ImportContext& context_;
   const onnx::NodeProto& proto_;

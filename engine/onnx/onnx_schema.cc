@@ -6,13 +6,14 @@
 #include <onnx/defs/schema.h>
 
 #include <exception>
-#include <string_view>
+
+#include "absl/strings/string_view.h"
 
 namespace precis::onnx_import {
 namespace {
 
 // libonnx's messages go on with advice and a dump of the node; their first line says what is wrong.
-absl::Status FirstLine(std::string_view message) {
+absl::Status FirstLine(absl::string_view message) {
   return absl::InvalidArgumentError(message.substr(0, message.find('\n')));
 }
 

@@ -83,8 +83,9 @@ std::optional<DataType> DataTypeFromOnnx(int onnx_type) {
 }
 
 std::string OnnxTypeName(int onnx_type) {
-  return TensorProto::DataType_IsValid(onnx_type) ? TensorProto::DataType_Name(static_cast<TensorProto::DataType>(onnx_type))
-                                                  : absl::StrCat(onnx_type);
+  return TensorProto::DataType_IsValid(onnx_type)
+             ? TensorProto::DataType_Name(static_cast<TensorProto::DataType>(onnx_type))
+             : absl::StrCat(onnx_type);
 }
 
 TensorReader::TensorReader(std::string folder, const ImportLimits& limits)
@@ -96,26 +97,31 @@ absl::StatusOr<Tensor> TensorReader::Read(const TensorProto& proto) {
   const std::optional<DataType> type = DataTypeFromOnnx(proto.data_type());
   if (!type.has_value()) {
     if (proto.data_type() == TensorProto::UNDEFINED || !TensorProto::DataType_IsValid(proto.data_type())) {
-      return absl::InvalidArgumentError(absl::StrCat("element type ", OnnxTypeName(proto.data_type()), " means nothing"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("element type ", OnnxTypeName(proto.data_type()), " means nothing"));
     }
     return absl::UnimplementedError(absl::StrCat("element type ", OnnxTypeName(proto.data_type())));
   }
   if (proto.has_segment()) return absl::UnimplementedError("data in segments");
-  if (proto.dims_size() > kMaxRank) return absl::InvalidArgumentError(absl::StrCat("rank ", proto.dims_size(), ", want at most ", kMaxRank));
+  if (proto.dims_size() > kMaxRank)
+    return absl::InvalidArgumentError(absl::StrCat("rank ", proto.dims_size(), ", want at most ", kMaxRank));
   const Shape shape(proto.dims().begin(), proto.dims().end());
   const int64_t element_bytes = static_cast<int64_t>(SizeOf(*type));
   const int64_t count = CheckedNumElements(shape, max_tensor_bytes_ / element_bytes);
   if (count < 0 || count * element_bytes > remaining_bytes_) {
-    return absl::InvalidArgumentError(absl::StrCat("dims ", ShapeToString(shape), " of ", Name(*type), ": negative, or over ",
-                                                   "the limit of ", std::min(max_tensor_bytes_, remaining_bytes_), " bytes"));
+    return absl::InvalidArgumentError(absl::StrCat("dims ", ShapeToString(shape), " of ", Name(*type),
+                                                   ": negative, or over ", "the limit of ",
+                                                   std::min(max_tensor_bytes_, remaining_bytes_), " bytes"));
   }
   const bool external = proto.data_location() == TensorProto::EXTERNAL;
   if (!external) {
-    const int64_t held = proto.has_raw_data() ? static_cast<int64_t>(proto.raw_data().size()) : TypedCount(proto, *type);
+    const int64_t held =
+        proto.has_raw_data() ? static_cast<int64_t>(proto.raw_data().size()) : TypedCount(proto, *type);
     const int64_t wanted = proto.has_raw_data() ? count * element_bytes : count;
     if (held != wanted) {
-      return absl::InvalidArgumentError(absl::StrCat("dims ", ShapeToString(shape), " of ", Name(*type), " want ", wanted,
-                                                     proto.has_raw_data() ? " bytes" : " elements", ", the file has ", held));
+      return absl::InvalidArgumentError(absl::StrCat("dims ", ShapeToString(shape), " of ", Name(*type), " want ",
+                                                     wanted, proto.has_raw_data() ? " bytes" : " elements",
+                                                     ", the file has ", held));
     }
   }
   remaining_bytes_ -= count * element_bytes;
@@ -145,10 +151,12 @@ absl::Status TensorReader::ReadExternal(const TensorProto& proto, Tensor* tensor
     } else if (entry.key() == "length") {
       good = absl::SimpleAtoi(entry.value(), &length);
     }
-    if (!good) return absl::InvalidArgumentError(absl::StrCat("external data: ", entry.key(), " is ", Quoted(entry.value())));
+    if (!good)
+      return absl::InvalidArgumentError(absl::StrCat("external data: ", entry.key(), " is ", Quoted(entry.value())));
   }
   if (length != size) {
-    return absl::InvalidArgumentError(absl::StrCat("external data ", Quoted(location), ": length ", length, ", dims want ", size));
+    return absl::InvalidArgumentError(
+        absl::StrCat("external data ", Quoted(location), ": length ", length, ", dims want ", size));
   }
   return external_.Read(location, offset, size, tensor->data());
 }

@@ -1,0 +1,427 @@
+// Nodes are visited producers first, so that import functions see which of their inputs are constants. A node that cannot be
+// translated is noted and leaves its outputs without a producer; at the end all such nodes make one error.
+#include "engine/onnx/graph_import.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "engine/base/status_macros.h"
+#include "engine/onnx/onnx_schema.h"
+#include "engine/onnx/operators.h"
+#include "engine/onnx/quoting.h"
+
+namespace precis::onnx_import {
+namespace {
+
+using ir::ValueId;
+
+constexpr int kMinOpset = 7, kMaxOpset = 22;
+constexpr int kMinIrVersion = 3, kMaxIrVersion = 10;
+constexpr size_t kMaxNameBytes = 4096;  // names are copied into what is derived from them
+constexpr size_t kMaxPrefixBytes = 64;  // of a function call's or branch's name in the names inside it
+constexpr size_t kMaxListed = 100;      // unsupported nodes in one message
+
+absl::Status Annotate(const absl::Status& status, absl::string_view label) {
+  return absl::Status(status.code(), absl::StrCat(label, ": ", status.message()));
+}
+
+std::string NormalizedDomain(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
+
+std::string FunctionKey(absl::string_view domain, absl::string_view name, absl::string_view overload) {
+  return absl::StrCat(domain, ":", name, ":", overload);
+}
+
+// Dimensions of a declared type: unknown ones are kUnknownDim and named where the file names them.
+struct DeclaredShape {
+  Shape shape;
+  std::vector<std::string> dim_names;
+};
+DeclaredShape ReadShape(const onnx::TensorShapeProto& proto) {
+  DeclaredShape declared;
+  for (const auto& dim : proto.dim()) {
+    const bool known = dim.has_dim_value() && dim.dim_value() >= 0;
+    declared.shape.push_back(known ? dim.dim_value() : kUnknownDim);
+    declared.dim_names.push_back(known ? "" : dim.dim_param());
+  }
+  return declared;
+}
+
+// Node with references to the enclosing function's attributes replaced by what the call gave; those it did not give are left out.
+onnx::NodeProto BindAttributes(const onnx::NodeProto& node,
+                               const absl::flat_hash_map<std::string, const onnx::AttributeProto*>& arguments) {
+  onnx::NodeProto bound = node;
+  bound.clear_attribute();
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    if (attribute.ref_attr_name().empty()) {
+      *bound.add_attribute() = attribute;
+    } else if (const auto it = arguments.find(attribute.ref_attr_name()); it != arguments.end()) {
+      onnx::AttributeProto* given = bound.add_attribute();
+      *given = *it->second;
+      given->set_name(attribute.name());
+    }
+  }
+  return bound;
+}
+
+bool HasReferences(const onnx::NodeProto& node) {
+  return std::any_of(node.attribute().begin(), node.attribute().end(),
+                     [](const onnx::AttributeProto& a) { return !a.ref_attr_name().empty(); });
+}
+
+}  // namespace
+
+GraphImport::GraphImport(ir::Graph& graph, const std::string& folder, const ImportLimits& limits)
+    : graph_(graph),
+      limits_(limits),
+      folder_(folder),
+      tensors_(folder, limits),
+      context_{graph_, tensors_, {}, {}, {}} {}
+
+absl::Status GraphImport::Run(onnx::ModelProto& model) {
+  ir_version_ = static_cast<int>(model.ir_version());
+  if (!model.has_graph() || ir_version_ < kMinIrVersion)
+    return absl::InvalidArgumentError("not an ONNX model: no graph or IR version");
+  if (model.ir_version() > kMaxIrVersion) {
+    return absl::UnimplementedError(absl::StrCat("IR version ", model.ir_version(), ", want at most ", kMaxIrVersion));
+  }
+  Scope scope;
+  PRECIS_RETURN_IF_ERROR(ReadOpsets(model.opset_import(), scope));
+  if (const auto it = scope.opsets.find("");
+      it != scope.opsets.end() && (it->second < kMinOpset || it->second > kMaxOpset)) {
+    return absl::UnimplementedError(absl::StrCat("opset ", it->second, ", want ", kMinOpset, " to ", kMaxOpset));
+  }
+  for (const onnx::FunctionProto& function : model.functions()) {
+    functions_.try_emplace(FunctionKey(NormalizedDomain(function.domain()), function.name(), function.overload()),
+                           &function);
+  }
+  onnx::GraphProto& graph = *model.mutable_graph();
+  graph_.name = graph.name();
+  ReadDeclaredTypes(graph);
+  for (onnx::TensorProto& initializer : *graph.mutable_initializer()) {
+    onnx::TensorProto taken;
+    taken.Swap(&initializer);
+    PRECIS_RETURN_IF_ERROR(AddInitializer(taken, scope));
+  }
+  for (const auto& sparse : graph.sparse_initializer()) {
+    unsupported_.push_back(absl::StrCat("sparse initializer ", Quoted(sparse.values().name())));
+  }
+  for (const auto& input : graph.input()) PRECIS_RETURN_IF_ERROR(AddInput(input, scope));
+  PRECIS_RETURN_IF_ERROR(ImportNodes(graph.node(), scope));
+  if (graph.output().empty()) return absl::InvalidArgumentError("the graph has no outputs");
+  for (const auto& output : graph.output()) PRECIS_RETURN_IF_ERROR(AddOutput(output, scope));
+  return UnsupportedError();
+}
+
+absl::Status GraphImport::ReadOpsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>& imports,
+                                     Scope& scope) {
+  for (const auto& import : imports) {
+    if (import.version() < 1 || import.version() > 1'000'000) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("opset of domain ", Quoted(import.domain()), " is ", import.version()));
+    }
+    scope.opsets[NormalizedDomain(import.domain())] = static_cast<int>(import.version());
+  }
+  return absl::OkStatus();
+}
+
+void GraphImport::ReadDeclaredTypes(const onnx::GraphProto& graph) {
+  const auto read = [this](const onnx::ValueInfoProto& info) {
+    const auto type = DataTypeFromOnnx(info.type().tensor_type().elem_type());
+    if (type.has_value()) declared_types_[info.name()] = *type;
+  };
+  for (const auto& info : graph.value_info()) read(info);
+  for (const auto& info : graph.output()) read(info);
+  for (const auto& node : graph.node()) context_.reserved_values.insert(node.output().begin(), node.output().end());
+}
+
+absl::Status GraphImport::Declare(const std::string& name, ValueId value, Scope& scope) {
+  if (name.size() > kMaxNameBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("value ", Quoted(name), ": its name has ", name.size(), " bytes"));
+  }
+  if (scope.values.try_emplace(name, value).second) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("value ", Quoted(name), ": defined twice"));
+}
+
+absl::Status GraphImport::AddInitializer(const onnx::TensorProto& initializer, Scope& scope) {
+  const std::string label = absl::StrCat("initializer ", Quoted(initializer.name()));
+  if (initializer.name().empty()) return absl::InvalidArgumentError("an initializer has no name");
+  absl::StatusOr<Tensor> tensor = tensors_.Read(initializer);
+  if (absl::IsUnimplemented(tensor.status())) {
+    unsupported_.push_back(absl::StrCat(label, ": ", tensor.status().message()));
+    return Declare(initializer.name(), graph_.AddValue(scope.prefix + initializer.name()), scope);
+  }
+  if (!tensor.ok()) return Annotate(tensor.status(), label);
+  const DataType type = tensor->dtype();
+  ValueId value = ir::kNoValue;
+  if (const auto result = scope.results.find(initializer.name()); result != scope.results.end()) {
+    value = result->second;
+    graph_.MakeConstant(value, *std::move(tensor));
+  } else {
+    value = graph_.AddConstant(scope.prefix + initializer.name(), *std::move(tensor));
+  }
+  context_.types[value] = type;
+  return Declare(initializer.name(), value, scope);
+}
+
+absl::Status GraphImport::AddInput(const onnx::ValueInfoProto& input, Scope& scope) {
+  const auto known = scope.values.find(input.name());
+  if (known != scope.values.end() && !graph_.IsGraphInput(known->second)) return absl::OkStatus();  // an initializer
+  const std::string label = absl::StrCat("input ", Quoted(input.name()));
+  if (input.name().empty()) return absl::InvalidArgumentError("an input has no name");
+  const auto& proto = input.type().tensor_type();
+  const std::optional<DataType> type = DataTypeFromOnnx(proto.elem_type());
+  if (!input.type().has_tensor_type()) {
+    unsupported_.push_back(absl::StrCat(label, ": not a tensor"));
+  } else if (!type.has_value()) {
+    unsupported_.push_back(absl::StrCat(label, ": element type ", OnnxTypeName(proto.elem_type())));
+  } else if (!proto.has_shape()) {
+    unsupported_.push_back(absl::StrCat(label, ": no declared shape"));
+  }
+  const DeclaredShape declared = ReadShape(proto.shape());
+  Shape known_dims = declared.shape;
+  std::erase(known_dims, kUnknownDim);
+  if (declared.shape.size() > kMaxRank || CheckedNumElements(known_dims, limits_.max_tensor_bytes) < 0) {
+    return absl::InvalidArgumentError(absl::StrCat(label, ": rank or dimensions over the limit"));
+  }
+  const ValueId value = graph_.AddValue(input.name());
+  graph_.value(value).dtype = type.value_or(DataType::kF32);
+  graph_.value(value).shape = declared.shape;
+  context_.types[value] = graph_.value(value).dtype;
+  graph_.inputs.push_back({value, declared.dim_names});
+  return Declare(input.name(), value, scope);
+}
+
+absl::Status GraphImport::AddOutput(const onnx::ValueInfoProto& output, const Scope& scope) {
+  const auto found = scope.values.find(output.name());
+  if (found == scope.values.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("output ", Quoted(output.name()), ": nothing computes it"));
+  }
+  const ValueId id = found->second;
+  const auto& proto = output.type().tensor_type();
+  if (output.type().value_case() != onnx::TypeProto::VALUE_NOT_SET && !output.type().has_tensor_type()) {
+    unsupported_.push_back(absl::StrCat("output ", Quoted(output.name()), ": not a tensor"));
+  }
+  const DeclaredShape declared = ReadShape(proto.shape());
+  ir::Value& value = graph_.value(id);
+  if (!value.typed && !graph_.IsGraphInput(id)) {
+    value.dtype = DataTypeFromOnnx(proto.elem_type()).value_or(DataType::kF32);
+    value.shape = declared.shape;
+  }
+  graph_.outputs.push_back({id, declared.dim_names});
+  return absl::OkStatus();
+}
+
+absl::Status GraphImport::ImportNodes(const NodeList& nodes, Scope& scope) {
+  if (nodes.size() > limits_.max_nodes - num_nodes_) {
+    return absl::InvalidArgumentError(absl::StrCat("more than ", limits_.max_nodes, " nodes"));
+  }
+  num_nodes_ += nodes.size();
+  PRECIS_ASSIGN_OR_RETURN(const std::vector<int> order, OrderNodes(nodes));
+  for (const int i : order) {
+    const onnx::NodeProto& node = nodes[i];
+    PRECIS_RETURN_IF_ERROR(HasReferences(node) ? ImportNode(BindAttributes(node, scope.arguments), scope)
+                                               : ImportNode(node, scope));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GraphImport::ImportNode(const onnx::NodeProto& node, Scope& scope) {
+  if (node.name().size() > kMaxNameBytes || node.op_type().size() > kMaxNameBytes ||
+      node.domain().size() > kMaxNameBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(NodeLabel(node), ": a name of over ", kMaxNameBytes, " bytes"));
+  }
+  const std::string domain = NormalizedDomain(node.domain());
+  PRECIS_ASSIGN_OR_RETURN(std::vector<ValueId> inputs, ResolveInputs(node, scope));
+  PRECIS_ASSIGN_OR_RETURN(std::vector<ValueId> outputs, DeclareOutputs(node, scope));
+  if (const onnx::FunctionProto* function = FindFunction(node, domain, scope)) {
+    return CallFunction(node, *function, inputs, outputs, scope);
+  }
+  if (domain.empty() && node.op_type() == "If" && !inputs.empty() && graph_.IsConstant(inputs[0])) {
+    return ImportIf(node, inputs[0], outputs, scope);
+  }
+  return Translate(node, domain, std::move(inputs), std::move(outputs), scope);
+}
+
+absl::Status GraphImport::Translate(const onnx::NodeProto& node, const std::string& domain, std::vector<ValueId> inputs,
+                                    std::vector<ValueId> outputs, const Scope& scope) {
+  const auto opset = scope.opsets.find(domain);
+  const int version = opset == scope.opsets.end() ? 0 : opset->second;
+  const ImportFunction function = FindOperator(domain, node.op_type());
+  if (function == nullptr) {
+    ReportUnsupported(node, domain, version, "");
+    return absl::OkStatus();
+  }
+  const std::string label = NodeLabel(node);
+  if (domain.empty() && (version < kMinOpset || version > kMaxOpset)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(label, ": opset ", version, ", want ", kMinOpset, " to ", kMaxOpset));
+  }
+  if (domain.empty()) {
+    const absl::Status checked = CheckNode(node, ir_version_, version, folder_);
+    if (!checked.ok()) return Annotate(checked, label);
+  }
+  const std::string name = !node.name().empty()     ? node.name()
+                           : node.output_size() > 0 ? absl::StrCat(node.op_type(), ":", node.output(0))
+                                                    : node.op_type();
+  NodeImport import(context_, node, version, scope.prefix + name, std::move(inputs), outputs);
+  function(import);
+  const auto forgotten = std::find_if(outputs.begin(), outputs.end(), [this](ValueId v) {
+    return v != ir::kNoValue && graph_.producer(v) == ir::kNoNode && !graph_.IsConstant(v);
+  });
+  if (import.status().ok() && forgotten != outputs.end())
+    import.Unsupported(absl::StrCat("output ", forgotten - outputs.begin()));
+  if (absl::IsUnimplemented(import.status())) {
+    ReportUnsupported(node, domain, version, import.status().message());
+    return absl::OkStatus();
+  }
+  return import.status().ok() ? absl::OkStatus() : Annotate(import.status(), label);
+}
+
+absl::Status GraphImport::ImportIf(const onnx::NodeProto& node, ValueId condition, const std::vector<ValueId>& outputs,
+                                   const Scope& scope) {
+  const Tensor& value = *graph_.ConstantOrNull(condition);
+  Attributes attributes(node);
+  const absl::string_view taken =
+      value.num_elements() == 1 && ToInt64(value.view())[0] != 0 ? "then_branch" : "else_branch";
+  const onnx::GraphProto* branch = attributes.Graph(taken);
+  if (branch == nullptr || branch->output_size() < static_cast<int>(outputs.size()) || value.num_elements() != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(NodeLabel(node), ": ", taken, " or its outputs are missing, or no scalar condition"));
+  }
+  PRECIS_ASSIGN_OR_RETURN(Scope inner, Enter(node, scope));
+  inner.outer = &scope;
+  inner.opsets = scope.opsets;
+  inner.arguments = scope.arguments;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i] != ir::kNoValue) inner.results.try_emplace(branch->output(static_cast<int>(i)).name(), outputs[i]);
+  }
+  for (const auto& initializer : branch->initializer()) PRECIS_RETURN_IF_ERROR(AddInitializer(initializer, inner));
+  PRECIS_RETURN_IF_ERROR(ImportNodes(branch->node(), inner));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    PRECIS_RETURN_IF_ERROR(BindResult(node, branch->output(static_cast<int>(i)).name(), outputs[i], inner));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GraphImport::CallFunction(const onnx::NodeProto& node, const onnx::FunctionProto& function,
+                                       const std::vector<ValueId>& inputs, const std::vector<ValueId>& outputs,
+                                       const Scope& scope) {
+  if (static_cast<int>(inputs.size()) > function.input_size() ||
+      static_cast<int>(outputs.size()) > function.output_size()) {
+    return absl::InvalidArgumentError(absl::StrCat(NodeLabel(node), ": more inputs or outputs than its function has"));
+  }
+  PRECIS_ASSIGN_OR_RETURN(Scope inner, Enter(node, scope));
+  inner.opsets = scope.opsets;
+  PRECIS_RETURN_IF_ERROR(ReadOpsets(function.opset_import(), inner));
+  for (const auto& fallback : function.attribute_proto()) inner.arguments[fallback.name()] = &fallback;
+  for (const auto& attribute : node.attribute()) inner.arguments[attribute.name()] = &attribute;
+  for (int i = 0; i < function.input_size(); ++i) {
+    const ValueId given = i < static_cast<int>(inputs.size()) ? inputs[static_cast<size_t>(i)] : ir::kNoValue;
+    PRECIS_RETURN_IF_ERROR(Declare(function.input(i), given, inner));
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i] != ir::kNoValue) inner.results.try_emplace(function.output(static_cast<int>(i)), outputs[i]);
+  }
+  PRECIS_RETURN_IF_ERROR(ImportNodes(function.node(), inner));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    PRECIS_RETURN_IF_ERROR(BindResult(node, function.output(static_cast<int>(i)), outputs[i], inner));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<GraphImport::Scope> GraphImport::Enter(const onnx::NodeProto& node, const Scope& scope) const {
+  if (scope.depth >= limits_.max_graph_depth) {
+    return absl::InvalidArgumentError(absl::StrCat(NodeLabel(node), ": functions or branches nested deeper than ",
+                                                   limits_.max_graph_depth, ", or recursive"));
+  }
+  Scope inner;
+  inner.depth = scope.depth + 1;
+  const std::string& name = node.name().empty() ? node.op_type() : node.name();
+  inner.prefix = absl::StrCat(scope.prefix, absl::string_view(name).substr(0, kMaxPrefixBytes), "/");
+  return inner;
+}
+
+absl::Status GraphImport::BindResult(const onnx::NodeProto& node, const std::string& name, ValueId result,
+                                     const Scope& scope) {
+  if (result == ir::kNoValue) return absl::OkStatus();
+  for (const Scope* s = &scope; s != nullptr; s = s->outer) {
+    const auto found = s->values.find(name);
+    if (found == s->values.end() || found->second == ir::kNoValue) continue;
+    if (found->second != result) {
+      graph_.AddNode(context_.UniqueNodeName(absl::StrCat(scope.prefix, name)), ir::Identity{}, {found->second},
+                     {result});
+    }
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(NodeLabel(node), ": nothing inside computes ", Quoted(name)));
+}
+
+const onnx::FunctionProto* GraphImport::FindFunction(const onnx::NodeProto& node, const std::string& domain,
+                                                     const Scope& scope) const {
+  const auto local = functions_.find(FunctionKey(domain, node.op_type(), node.overload()));
+  if (local != functions_.end()) return local->second;
+  const auto opset = scope.opsets.find(domain);
+  if (!domain.empty() || opset == scope.opsets.end() || FindOperator(domain, node.op_type()) != nullptr) return nullptr;
+  return FunctionBody(node.op_type(), opset->second);
+}
+
+absl::StatusOr<std::vector<ValueId>> GraphImport::ResolveInputs(const onnx::NodeProto& node, const Scope& scope) const {
+  std::vector<ValueId> inputs;
+  for (const std::string& name : node.input()) {
+    if (name.empty()) {
+      inputs.push_back(ir::kNoValue);
+      continue;
+    }
+    const Scope* s = &scope;
+    while (s != nullptr && !s->values.contains(name)) s = s->outer;
+    if (s == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(NodeLabel(node), ": input ", Quoted(name),
+                                                     " is neither computed, nor an input, nor an initializer"));
+    }
+    inputs.push_back(s->values.at(name));
+  }
+  return inputs;
+}
+
+absl::StatusOr<std::vector<ValueId>> GraphImport::DeclareOutputs(const onnx::NodeProto& node, Scope& scope) {
+  std::vector<ValueId> outputs;
+  for (const std::string& name : node.output()) {
+    if (name.empty()) {
+      outputs.push_back(ir::kNoValue);
+      continue;
+    }
+    const auto result = scope.results.find(name);
+    const ValueId value = result != scope.results.end() ? result->second : graph_.AddValue(scope.prefix + name);
+    PRECIS_RETURN_IF_ERROR(Declare(name, value, scope));
+    if (scope.depth == 0) {
+      const auto type = declared_types_.find(name);
+      if (type != declared_types_.end()) context_.types[value] = type->second;
+    }
+    outputs.push_back(value);
+  }
+  return outputs;
+}
+
+void GraphImport::ReportUnsupported(const onnx::NodeProto& node, const std::string& domain, int opset,
+                                    absl::string_view why) {
+  const absl::string_view name = !node.name().empty()     ? node.name()
+                                 : node.output_size() > 0 ? node.output(0)
+                                                          : node.name();
+  unsupported_.push_back(absl::StrCat(domain, domain.empty() ? "" : ".", node.op_type(), " ", Quoted(name), " (opset ",
+                                      opset, why.empty() ? ")" : "): ", why));
+}
+
+absl::Status GraphImport::UnsupportedError() const {
+  if (unsupported_.empty()) return absl::OkStatus();
+  const size_t listed = std::min(unsupported_.size(), kMaxListed);
+  const std::string rest = absl::StrCat(" and ", unsupported_.size() - listed, " more");
+  return absl::UnimplementedError(absl::StrCat(
+      "unsupported: ",
+      absl::StrJoin(unsupported_.begin(), unsupported_.begin() + static_cast<std::ptrdiff_t>(listed), ", "),
+      unsupported_.size() > listed ? rest : ""));
+}
+
+}  // namespace precis::onnx_import

@@ -1,0 +1,81 @@
+#ifndef PRECIS_ENGINE_ONNX_GRAPH_IMPORT_H_
+#define PRECIS_ENGINE_ONNX_GRAPH_IMPORT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "engine/ir/graph.h"
+#include "engine/onnx/importer.h"
+#include "engine/onnx/node_import.h"
+#include "engine/onnx/node_order.h"
+#include "engine/onnx/tensor_reader.h"
+#include "onnx/onnx_pb.h"
+
+namespace precis::onnx_import {
+
+// Walks a parsed model into a graph: signature, constants, then nodes in order. Calls of functions (the model's own, and operators that
+// ONNX defines by others) and branches of If with a constant condition are expanded in place, each in a scope of its own.
+class GraphImport {
+ public:
+  GraphImport(ir::Graph& graph, const std::string& folder, const ImportLimits& limits);
+
+  // Once. Weights move from `model` to the graph one by one, so that they are not held twice.
+  absl::Status Run(onnx::ModelProto& model);
+
+ private:
+  // The names of one graph, function call or branch.
+  struct Scope {
+    const Scope* outer = nullptr;  // what a branch sees besides its own
+    std::string prefix;            // of value and node names; "" in the main graph
+    int depth = 0;
+    absl::flat_hash_map<std::string, ir::ValueId> values;
+    absl::flat_hash_map<std::string, ir::ValueId>
+        results;                                   // values that exist already, for the names that will compute them
+    absl::flat_hash_map<std::string, int> opsets;  // by domain
+    absl::flat_hash_map<std::string, const onnx::AttributeProto*> arguments;  // attributes of the function call
+  };
+
+  absl::Status ReadOpsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>& imports, Scope& scope);
+  void ReadDeclaredTypes(const onnx::GraphProto& graph);
+  absl::Status AddInput(const onnx::ValueInfoProto& input, Scope& scope);
+  absl::Status AddOutput(const onnx::ValueInfoProto& output, const Scope& scope);
+  absl::Status AddInitializer(const onnx::TensorProto& initializer, Scope& scope);
+  absl::Status ImportNodes(const NodeList& nodes, Scope& scope);
+  absl::Status ImportNode(const onnx::NodeProto& node, Scope& scope);
+  absl::Status Translate(const onnx::NodeProto& node, const std::string& domain, std::vector<ir::ValueId> inputs,
+                         std::vector<ir::ValueId> outputs, const Scope& scope);
+  absl::Status ImportIf(const onnx::NodeProto& node, ir::ValueId condition, const std::vector<ir::ValueId>& outputs,
+                        const Scope& scope);
+  absl::Status CallFunction(const onnx::NodeProto& node, const onnx::FunctionProto& function,
+                            const std::vector<ir::ValueId>& inputs, const std::vector<ir::ValueId>& outputs,
+                            const Scope& scope);
+
+  // A scope inside `scope`; InvalidArgument when that is too deep.
+  absl::StatusOr<Scope> Enter(const onnx::NodeProto& node, const Scope& scope) const;
+  // Makes `result` what `name` is inside, when its producer did not do so already.
+  absl::Status BindResult(const onnx::NodeProto& node, const std::string& name, ir::ValueId result, const Scope& scope);
+  const onnx::FunctionProto* FindFunction(const onnx::NodeProto& node, const std::string& domain,
+                                          const Scope& scope) const;
+  absl::StatusOr<std::vector<ir::ValueId>> ResolveInputs(const onnx::NodeProto& node, const Scope& scope) const;
+  absl::StatusOr<std::vector<ir::ValueId>> DeclareOutputs(const onnx::NodeProto& node, Scope& scope);
+  absl::Status Declare(const std::string& name, ir::ValueId value, Scope& scope);
+  void ReportUnsupported(const onnx::NodeProto& node, const std::string& domain, int opset, absl::string_view why);
+  absl::Status UnsupportedError() const;
+
+  ir::Graph& graph_;
+  ImportLimits limits_;
+  std::string folder_;
+  TensorReader tensors_;
+  ImportContext context_;
+  int ir_version_ = 0;
+  int num_nodes_ = 0;
+  absl::flat_hash_map<std::string, const onnx::FunctionProto*> functions_;  // by "domain:name:overload"
+  absl::flat_hash_map<std::string, DataType> declared_types_;               // of the main graph's values
+  std::vector<std::string> unsupported_;
+};
+
+}  // namespace precis::onnx_import
+
+#endif  // PRECIS_ENGINE_ONNX_GRAPH_IMPORT_H_
