@@ -20,7 +20,8 @@ absl::Status Run(const std::string& path, const std::string& inputs_file, const 
   std::vector<TensorView> inputs;
   for (const TensorSpec& spec : model->inputs()) {
     const auto array = arrays.find(spec.name);
-    if (array == arrays.end()) return absl::InvalidArgumentError(absl::StrCat(inputs_file, " lacks \"", spec.name, "\""));
+    if (array == arrays.end())
+      return absl::InvalidArgumentError(absl::StrCat(inputs_file, " lacks \"", spec.name, "\""));
     inputs.push_back(array->second.view());
     options.warm_shapes.push_back(array->second.shape());
   }
