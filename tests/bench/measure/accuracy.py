@@ -76,10 +76,14 @@ def embeddings(address, variant):
         for key in "ab":
             np.savez(f"{folder}/in.npz", **{name: values[CALIBRATION_ROWS:] for name, values in pairs(key).items()})
             setting.output_of([setting.DEV, "run", "precis", "infer", f"minilm_l6@{variant}", f"--server={address}",
-                               f"--input={folder}/in.npz", f"--output={folder}/out.npz"])
+                               f"{folder}/in.npz", f"--save={folder}/out.npz"])
             with np.load(f"{folder}/out.npz") as out:
                 result.append(out["sentence_embedding"])
     return np.concatenate(result)
+
+
+def decibels(value):
+    return "equal" if value is None else f"{value:.1f}"
 
 
 def measure_minilm(address):
@@ -95,11 +99,11 @@ def measure_minilm(address):
         record[variant] = {
             "spearman": float(np.corrcoef(ranks((a * b).sum(1)), scores)[0, 1]),
             "cosine": float((unit(got) * unit(want)).sum(1).mean()),
-            "sqnr_db": 10 * float(np.log10((want ** 2).sum() / noise)) if noise else float("inf"),
+            "sqnr_db": 10 * float(np.log10((want ** 2).sum() / noise)) if noise else None,
         }
     setting.print_table("MiniLM-L6 on the last 500 pairs of stsb600, calibrated on the first 100",
                         ("variant", "Spearman", "mean cosine with fp32", "SQNR, dB"),
-                        [(v, f"{r['spearman']:.4f}", f"{r['cosine']:.5f}", f"{r['sqnr_db']:.1f}") for v, r in record.items()])
+                        [(v, f"{r['spearman']:.4f}", f"{r['cosine']:.5f}", decibels(r["sqnr_db"])) for v, r in record.items()])
     return record
 
 
@@ -116,11 +120,13 @@ def measure(options):
                 setting.output_of([setting.DEV, "run", "precis", "load", f"{name}@{variant}", f"--server={address}", "--json"])
             setting.say(f"accuracy: comparing {name} on {data} {rows}")
             record[name] = setting.precis("precis", "compare", name, f"--server={address}", f"--variants={','.join(VARIANTS)}",
-                                          f"--data={setting.SHARED}/data/{data}", f"--rows={rows}", "--json")["variants"]
+                                          f"--data={setting.SHARED}/data/{data}",
+                                          f"--rows={rows}", "--json")["variants"]
         if record:
             setting.print_table("Image networks through gRPC, calibrated on the data's first 100 rows, evaluated on others",
                                 ("network", "variant", "top-1", "agrees with fp32", "SQNR, dB", "median, ms", "weights, MB", "samples"),
-                                [(name, row["variant"], f"{row['top1']:.2%}", f"{row['agreement']:.2%}", f"{row['sqnr_db']:.1f}",
+                                [(name, row["variant"], f"{row['top1']:.2f} %", f"{row['agreement']:.2f} %",
+                                  decibels(row["sqnr_db"]),
                                   f"{row['latency_ms']['p50']:.2f}", f"{row['weight_bytes'] / 1e6:.2f}", row["samples"])
                                  for name, table in record.items() for row in table])
         if minilm:
