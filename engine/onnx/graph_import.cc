@@ -21,7 +21,6 @@ using ir::ValueId;
 constexpr int kMinOpset = 7, kMaxOpset = 22;
 constexpr int kMinIrVersion = 3, kMaxIrVersion = 10;
 constexpr size_t kMaxNameBytes = 4096;  // names are copied into what is derived from them
-constexpr size_t kMaxPrefixBytes = 64;  // of a function call's or branch's name in the names inside it
 constexpr size_t kMaxListed = 100;      // unsupported nodes in one message
 
 absl::Status Annotate(const absl::Status& status, absl::string_view label) {
@@ -64,6 +63,13 @@ onnx::NodeProto BindAttributes(const onnx::NodeProto& node,
     }
   }
   return bound;
+}
+
+// As in `MaxPool "pool1" (opset 12): output 1`.
+std::string UnsupportedText(const onnx::NodeProto& node, const std::string& domain, int opset, absl::string_view why) {
+  const bool named = !node.name().empty() || node.output_size() == 0;
+  return absl::StrCat(domain, domain.empty() ? "" : ".", node.op_type(), " ",
+                      Quoted(named ? node.name() : node.output(0)), " (opset ", opset, why.empty() ? ")" : "): ", why);
 }
 
 bool HasReferences(const onnx::NodeProto& node) {
@@ -236,9 +242,8 @@ absl::Status GraphImport::ImportNode(const onnx::NodeProto& node, Scope& scope) 
   const std::string domain = NormalizedDomain(node.domain());
   PRECIS_ASSIGN_OR_RETURN(std::vector<ValueId> inputs, ResolveInputs(node, scope));
   PRECIS_ASSIGN_OR_RETURN(std::vector<ValueId> outputs, DeclareOutputs(node, scope));
-  if (const onnx::FunctionProto* function = FindFunction(node, domain, scope)) {
-    return CallFunction(node, *function, inputs, outputs, scope);
-  }
+  const auto local = functions_.find(FunctionKey(domain, node.op_type(), node.overload()));
+  if (local != functions_.end()) return CallFunction(node, *local->second, inputs, outputs, scope);
   if (domain.empty() && node.op_type() == "If" && !inputs.empty() && graph_.IsConstant(inputs[0])) {
     return ImportIf(node, inputs[0], outputs, scope);
   }
@@ -251,7 +256,9 @@ absl::Status GraphImport::Translate(const onnx::NodeProto& node, const std::stri
   const int version = opset == scope.opsets.end() ? 0 : opset->second;
   const ImportFunction function = FindOperator(domain, node.op_type());
   if (function == nullptr) {
-    ReportUnsupported(node, domain, version, "");
+    const auto body = domain.empty() && version != 0 ? FunctionBody(node.op_type(), version) : std::nullopt;
+    if (body.has_value()) return CallFunction(node, *body, inputs, outputs, scope);
+    unsupported_.push_back(UnsupportedText(node, domain, version, ""));
     return absl::OkStatus();
   }
   const std::string label = NodeLabel(node);
@@ -268,104 +275,16 @@ absl::Status GraphImport::Translate(const onnx::NodeProto& node, const std::stri
                                                     : node.op_type();
   NodeImport import(context_, node, version, scope.prefix + name, std::move(inputs), outputs);
   function(import);
-  const auto forgotten = std::find_if(outputs.begin(), outputs.end(), [this](ValueId v) {
-    return v != ir::kNoValue && graph_.producer(v) == ir::kNoNode && !graph_.IsConstant(v);
-  });
-  if (import.status().ok() && forgotten != outputs.end())
-    import.Unsupported(absl::StrCat("output ", forgotten - outputs.begin()));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (import.status().ok() && outputs[i] != ir::kNoValue && !IsComputed(outputs[i])) {
+      left_out_.push_back({outputs[i], UnsupportedText(node, domain, version, absl::StrCat("output ", i))});
+    }
+  }
   if (absl::IsUnimplemented(import.status())) {
-    ReportUnsupported(node, domain, version, import.status().message());
+    unsupported_.push_back(UnsupportedText(node, domain, version, import.status().message()));
     return absl::OkStatus();
   }
   return import.status().ok() ? absl::OkStatus() : Annotate(import.status(), label);
-}
-
-absl::Status GraphImport::ImportIf(const onnx::NodeProto& node, ValueId condition, const std::vector<ValueId>& outputs,
-                                   const Scope& scope) {
-  const Tensor& value = *graph_.ConstantOrNull(condition);
-  Attributes attributes(node);
-  const absl::string_view taken =
-      value.num_elements() == 1 && ToInt64(value.view())[0] != 0 ? "then_branch" : "else_branch";
-  const onnx::GraphProto* branch = attributes.Graph(taken);
-  if (branch == nullptr || branch->output_size() < static_cast<int>(outputs.size()) || value.num_elements() != 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(NodeLabel(node), ": ", taken, " or its outputs are missing, or no scalar condition"));
-  }
-  PRECIS_ASSIGN_OR_RETURN(Scope inner, Enter(node, scope));
-  inner.outer = &scope;
-  inner.opsets = scope.opsets;
-  inner.arguments = scope.arguments;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (outputs[i] != ir::kNoValue) inner.results.try_emplace(branch->output(static_cast<int>(i)).name(), outputs[i]);
-  }
-  for (const auto& initializer : branch->initializer()) PRECIS_RETURN_IF_ERROR(AddInitializer(initializer, inner));
-  PRECIS_RETURN_IF_ERROR(ImportNodes(branch->node(), inner));
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    PRECIS_RETURN_IF_ERROR(BindResult(node, branch->output(static_cast<int>(i)).name(), outputs[i], inner));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status GraphImport::CallFunction(const onnx::NodeProto& node, const onnx::FunctionProto& function,
-                                       const std::vector<ValueId>& inputs, const std::vector<ValueId>& outputs,
-                                       const Scope& scope) {
-  if (static_cast<int>(inputs.size()) > function.input_size() ||
-      static_cast<int>(outputs.size()) > function.output_size()) {
-    return absl::InvalidArgumentError(absl::StrCat(NodeLabel(node), ": more inputs or outputs than its function has"));
-  }
-  PRECIS_ASSIGN_OR_RETURN(Scope inner, Enter(node, scope));
-  inner.opsets = scope.opsets;
-  PRECIS_RETURN_IF_ERROR(ReadOpsets(function.opset_import(), inner));
-  for (const auto& fallback : function.attribute_proto()) inner.arguments[fallback.name()] = &fallback;
-  for (const auto& attribute : node.attribute()) inner.arguments[attribute.name()] = &attribute;
-  for (int i = 0; i < function.input_size(); ++i) {
-    const ValueId given = i < static_cast<int>(inputs.size()) ? inputs[static_cast<size_t>(i)] : ir::kNoValue;
-    PRECIS_RETURN_IF_ERROR(Declare(function.input(i), given, inner));
-  }
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (outputs[i] != ir::kNoValue) inner.results.try_emplace(function.output(static_cast<int>(i)), outputs[i]);
-  }
-  PRECIS_RETURN_IF_ERROR(ImportNodes(function.node(), inner));
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    PRECIS_RETURN_IF_ERROR(BindResult(node, function.output(static_cast<int>(i)), outputs[i], inner));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<GraphImport::Scope> GraphImport::Enter(const onnx::NodeProto& node, const Scope& scope) const {
-  if (scope.depth >= limits_.max_graph_depth) {
-    return absl::InvalidArgumentError(absl::StrCat(NodeLabel(node), ": functions or branches nested deeper than ",
-                                                   limits_.max_graph_depth, ", or recursive"));
-  }
-  Scope inner;
-  inner.depth = scope.depth + 1;
-  const std::string& name = node.name().empty() ? node.op_type() : node.name();
-  inner.prefix = absl::StrCat(scope.prefix, absl::string_view(name).substr(0, kMaxPrefixBytes), "/");
-  return inner;
-}
-
-absl::Status GraphImport::BindResult(const onnx::NodeProto& node, const std::string& name, ValueId result,
-                                     const Scope& scope) {
-  if (result == ir::kNoValue) return absl::OkStatus();
-  for (const Scope* s = &scope; s != nullptr; s = s->outer) {
-    const auto found = s->values.find(name);
-    if (found == s->values.end() || found->second == ir::kNoValue) continue;
-    if (found->second != result) {
-      graph_.AddNode(context_.UniqueNodeName(absl::StrCat(scope.prefix, name)), ir::Identity{}, {found->second},
-                     {result});
-    }
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(NodeLabel(node), ": nothing inside computes ", Quoted(name)));
-}
-
-const onnx::FunctionProto* GraphImport::FindFunction(const onnx::NodeProto& node, const std::string& domain,
-                                                     const Scope& scope) const {
-  const auto local = functions_.find(FunctionKey(domain, node.op_type(), node.overload()));
-  if (local != functions_.end()) return local->second;
-  const auto opset = scope.opsets.find(domain);
-  if (!domain.empty() || opset == scope.opsets.end() || FindOperator(domain, node.op_type()) != nullptr) return nullptr;
-  return FunctionBody(node.op_type(), opset->second);
 }
 
 absl::StatusOr<std::vector<ValueId>> GraphImport::ResolveInputs(const onnx::NodeProto& node, const Scope& scope) const {
@@ -405,16 +324,14 @@ absl::StatusOr<std::vector<ValueId>> GraphImport::DeclareOutputs(const onnx::Nod
   return outputs;
 }
 
-void GraphImport::ReportUnsupported(const onnx::NodeProto& node, const std::string& domain, int opset,
-                                    absl::string_view why) {
-  const absl::string_view name = !node.name().empty()     ? node.name()
-                                 : node.output_size() > 0 ? node.output(0)
-                                                          : node.name();
-  unsupported_.push_back(absl::StrCat(domain, domain.empty() ? "" : ".", node.op_type(), " ", Quoted(name), " (opset ",
-                                      opset, why.empty() ? ")" : "): ", why));
+bool GraphImport::IsComputed(ValueId value) const {
+  return graph_.producer(value) != ir::kNoNode || graph_.IsConstant(value);
 }
 
-absl::Status GraphImport::UnsupportedError() const {
+absl::Status GraphImport::UnsupportedError() {
+  for (const auto& [value, text] : left_out_) {
+    if (!graph_.consumers(value).empty() || graph_.IsGraphOutput(value)) unsupported_.push_back(text);
+  }
   if (unsupported_.empty()) return absl::OkStatus();
   const size_t listed = std::min(unsupported_.size(), kMaxListed);
   const std::string rest = absl::StrCat(" and ", unsupported_.size() - listed, " more");

@@ -2,6 +2,7 @@
 #define PRECIS_ENGINE_ONNX_GRAPH_IMPORT_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -56,13 +57,12 @@ class GraphImport {
   absl::StatusOr<Scope> Enter(const onnx::NodeProto& node, const Scope& scope) const;
   // Makes `result` what `name` is inside, when its producer did not do so already.
   absl::Status BindResult(const onnx::NodeProto& node, const std::string& name, ir::ValueId result, const Scope& scope);
-  const onnx::FunctionProto* FindFunction(const onnx::NodeProto& node, const std::string& domain,
-                                          const Scope& scope) const;
   absl::StatusOr<std::vector<ir::ValueId>> ResolveInputs(const onnx::NodeProto& node, const Scope& scope) const;
   absl::StatusOr<std::vector<ir::ValueId>> DeclareOutputs(const onnx::NodeProto& node, Scope& scope);
   absl::Status Declare(const std::string& name, ir::ValueId value, Scope& scope);
-  void ReportUnsupported(const onnx::NodeProto& node, const std::string& domain, int opset, absl::string_view why);
-  absl::Status UnsupportedError() const;
+  bool IsComputed(ir::ValueId value) const;
+  // Everything noted as unsupported, in one error.
+  absl::Status UnsupportedError();
 
   ir::Graph& graph_;
   ImportLimits limits_;
@@ -74,6 +74,8 @@ class GraphImport {
   absl::flat_hash_map<std::string, const onnx::FunctionProto*> functions_;  // by "domain:name:overload"
   absl::flat_hash_map<std::string, DataType> declared_types_;               // of the main graph's values
   std::vector<std::string> unsupported_;
+  // Outputs that an import function did not compute, and how to complain: wanted only if something reads them.
+  std::vector<std::pair<ir::ValueId, std::string>> left_out_;
 };
 
 }  // namespace precis::onnx_import

@@ -30,7 +30,7 @@ constexpr int64_t kMaxProtobufBytes = std::numeric_limits<int32_t>::max();  // t
 class File {
  public:
   explicit File(int descriptor) : descriptor_(descriptor) {}
-  File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  File(File&& other) noexcept : size_bytes(other.size_bytes), descriptor_(std::exchange(other.descriptor_, -1)) {}
   File& operator=(File&&) = delete;
   ~File() {
     if (descriptor_ >= 0) ::close(descriptor_);

@@ -32,12 +32,18 @@ absl::Status CheckNode(const onnx::NodeProto& node, int ir_version, int opset, c
   return absl::OkStatus();
 }
 
-const onnx::FunctionProto* FunctionBody(const std::string& op_type, int opset) {
+std::optional<onnx::FunctionProto> FunctionBody(const std::string& op_type, int opset) {
   try {
     const onnx::OpSchema* schema = onnx::OpSchemaRegistry::Schema(op_type, opset, "");
-    return schema == nullptr ? nullptr : schema->GetFunction(opset);
+    const onnx::FunctionProto* body = schema == nullptr ? nullptr : schema->GetFunction(opset);
+    if (body == nullptr) return std::nullopt;
+    onnx::FunctionProto with_defaults = *body;
+    for (const auto& [name, attribute] : schema->attributes()) {
+      if (attribute.default_value.has_name()) *with_defaults.add_attribute_proto() = attribute.default_value;
+    }
+    return with_defaults;
   } catch (const std::exception&) {
-    return nullptr;
+    return std::nullopt;
   }
 }
 

@@ -3,6 +3,7 @@
 
 // libonnx's operator schemas. The one place where its exceptions are caught.
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -14,8 +15,8 @@ namespace precis::onnx_import {
 // complete. InvalidArgument says what is wrong, without the node's name. `folder` is where tensor attributes may have their data.
 absl::Status CheckNode(const onnx::NodeProto& node, int ir_version, int opset, const std::string& folder);
 
-// The operator's definition in terms of others, where ONNX has one that does not depend on types; else null. Lives forever.
-const onnx::FunctionProto* FunctionBody(const std::string& op_type, int opset);
+// The operator's definition in terms of others, with the defaults of its attributes, where ONNX has one that does not depend on types.
+std::optional<onnx::FunctionProto> FunctionBody(const std::string& op_type, int opset);
 
 }  // namespace precis::onnx_import
 
