@@ -32,6 +32,7 @@ MAY_INCLUDE = {
     "engine/exec": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels", "engine/plan"},
     "engine": ENGINE_PARTS | {"proto"},
     "client": {"proto"},
+    "client/cli": {"client", "engine/base", "engine/tensor"},  # reads .npy files; the library itself does not
     "loadtest": {"proto", "client"},
     # The server sees the engine through its facade and the types that the facade speaks in.
     "server/config": {"engine", "engine/base", "engine/tensor", "proto"},

@@ -86,7 +86,7 @@ struct Preprocessing {
   std::string input;                                     // empty: the model's only input
   std::vector<float> mean;                               // per channel, or one for all; empty: 0
   std::vector<float> std;                                // the same; empty: 1
-  float scale = 1.0f / 255;
+  double scale = 1.0 / 255;
   Layout layout = Layout::kNchw;
   Color color = Color::kUnspecified;
 };

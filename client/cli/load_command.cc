@@ -1,0 +1,166 @@
+// precis load and precis unload. On a terminal the load draws one bar over itself; elsewhere each phase is a line.
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/cli/command.h"
+#include "client/cli/table.h"
+#include "client/cli/variant_json.h"
+
+namespace precis::cli {
+namespace {
+
+constexpr int kBarWidth = 24;
+constexpr char kClearLine[] = "\r\x1b[K";
+
+// Shows a load's progress, one phase after the other.
+class ProgressLine {
+ public:
+  ProgressLine(std::string name, std::ostream* out, bool terminal)
+      : name_(std::move(name)), out_(out), terminal_(terminal) {}
+  ~ProgressLine() {
+    if (terminal_ && shown_) *out_ << kClearLine << std::flush;
+  }
+
+  void Show(const client::LoadProgress& progress) {
+    std::string phase = absl::AsciiStrToLower(progress.phase);
+    std::replace(phase.begin(), phase.end(), '_', ' ');
+    if (!terminal_) {
+      if (phase != phase_ && phase != "done") *out_ << name_ << ": " << phase << "\n" << std::flush;
+    } else {
+      const double fraction = std::clamp(progress.fraction, 0.0, 1.0);
+      const int filled = static_cast<int>(std::lround(fraction * kBarWidth));
+      *out_ << kClearLine
+            << absl::StrFormat("%s  %-10s [%s%s] %3.0f%%  %.1f s", name_, phase, std::string(filled, '='),
+                               std::string(kBarWidth - filled, ' '), 100 * fraction, progress.elapsed_ms / 1000)
+            << std::flush;
+    }
+    phase_ = phase;
+    shown_ = true;
+  }
+
+ private:
+  const std::string name_;
+  std::ostream* const out_;
+  const bool terminal_;
+  std::string phase_;
+  bool shown_ = false;
+};
+
+class LoadCommand final : public Command {
+ public:
+  CLI::App* Register(CLI::App* app) override {
+    CLI::App* command = app->add_subcommand("load", "Load models at a precision, quantizing them if need be");
+    command
+        ->add_option("MODEL", models_,
+                     "net (its default variant) or net@VARIANT; VARIANT is fp32, bf16, fp16, int8 "
+                     "or a policy of the model's precision.textproto")
+        ->required();
+    command->add_option("--policy", policy_file_, "File with a precis.v1.PrecisionPolicy (textproto) for the variant")
+        ->type_name("FILE");
+    command->add_option("--shape", shapes_, "Input shape to compile for; may be repeated")
+        ->type_name("INPUT=1,3,224,224")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command->footer(
+        "int8 calibrates on the samples in the model's calibration/ folder.\n\n"
+        "Examples:\n"
+        "  precis load resnet50@fp32 resnet50@int8\n"
+        "  precis load resnet50@careful --policy=careful.textproto");
+    return command;
+  }
+
+  absl::StatusOr<Json> Run(Session& session) override {
+    client::LoadVariantRequest request;
+    if (!policy_file_.empty()) {
+      std::ifstream file(policy_file_);
+      std::ostringstream text;
+      if (!file || !(text << file.rdbuf())) return UsageError(absl::StrCat(policy_file_, ": cannot read"));
+      request.policy = text.str();
+    }
+    auto shapes = ParseShapes(shapes_);
+    if (!shapes.ok()) return shapes.status();
+    request.warm_shapes = *std::move(shapes);
+    Json loaded = Json::array();
+    for (const std::string& name : models_) {
+      const ModelName parts = SplitModelName(name);
+      request.model = parts.model;
+      request.variant = parts.variant;
+      absl::StatusOr<client::VariantStatus> status = LoadWithProgress(session, request);
+      if (!status.ok())
+        return absl::Status(status.status().code(), absl::StrCat(name, ": ", status.status().message()));
+      Json entry = VariantJson(*status);
+      entry["model"] = parts.model;
+      loaded.push_back(std::move(entry));
+    }
+    return Json{{"loaded", std::move(loaded)}};
+  }
+
+  void Print(const Json& result, std::ostream& out) const override {
+    for (const Json& variant : result["loaded"]) {
+      double total_ms = 0;
+      std::string phases;
+      for (const auto& [phase, ms] : variant["load_ms"].items()) {
+        total_ms += ms.get<double>();
+        absl::StrAppend(&phases, phases.empty() ? "" : ", ", phase, " ", FormatNumber(ms.get<double>(), 0), " ms");
+      }
+      out << variant["model"].get<std::string>() << "@" << variant["name"].get<std::string>() << "  "
+          << variant["state"].get<std::string>() << "  weights " << FormatBytes(variant["weight_bytes"].get<int64_t>())
+          << ", loaded in " << FormatNumber(total_ms, 0) << " ms" << (phases.empty() ? "" : " (" + phases + ")")
+          << "\n";
+    }
+  }
+
+ private:
+  std::vector<std::string> models_, shapes_;
+  std::string policy_file_;
+};
+
+class UnloadCommand final : public Command {
+ public:
+  CLI::App* Register(CLI::App* app) override {
+    CLI::App* command = app->add_subcommand("unload", "Unload models, or single variants of them");
+    command->add_option("MODEL", models_, "net (every variant) or net@VARIANT")->required();
+    command->footer(
+        "Requests in flight are answered first.\n\n"
+        "Examples:\n"
+        "  precis unload resnet50@fp32\n"
+        "  precis unload resnet50");
+    return command;
+  }
+
+  absl::StatusOr<Json> Run(Session& session) override {
+    for (const std::string& name : models_) {
+      const ModelName parts = SplitModelName(name);
+      const absl::Status status = parts.variant.empty() ? session.client->UnloadModel(parts.model)
+                                                        : session.client->UnloadVariant(parts.model, parts.variant);
+      if (!status.ok()) return absl::Status(status.code(), absl::StrCat(name, ": ", status.message()));
+    }
+    return Json{{"unloaded", models_}};
+  }
+
+  void Print(const Json& result, std::ostream& out) const override {
+    for (const Json& name : result["unloaded"]) out << name.get<std::string>() << "  unloaded\n";
+  }
+
+ private:
+  std::vector<std::string> models_;
+};
+
+}  // namespace
+
+absl::StatusOr<client::VariantStatus> LoadWithProgress(Session& session, const client::LoadVariantRequest& request) {
+  ProgressLine line(request.variant.empty() ? request.model : absl::StrCat(request.model, "@", request.variant),
+                    session.progress, session.progress_is_terminal);
+  return session.client->LoadVariant(request, [&](const client::LoadProgress& progress) { line.Show(progress); });
+}
+
+std::unique_ptr<Command> MakeLoadCommand() { return std::make_unique<LoadCommand>(); }
+std::unique_ptr<Command> MakeUnloadCommand() { return std::make_unique<UnloadCommand>(); }
+
+}  // namespace precis::cli
