@@ -51,6 +51,18 @@ bool Compatible(const Shape& a, const Shape& b) {
          });
 }
 
+// Free dimensions keep their values, in order; the others must hold as many elements.
+bool SameElements(const Shape& a, const Shape& b) {
+  constexpr int64_t kMaxElements = int64_t{1} << 40;
+  const auto known = [](Shape shape) {
+    std::erase(shape, kUnknownDim);
+    return shape;
+  };
+  const int64_t elements = CheckedNumElements(known(a), kMaxElements);
+  return elements >= 0 && elements == CheckedNumElements(known(b), kMaxElements) &&
+         a.size() - known(a).size() == b.size() - known(b).size();
+}
+
 // ConfigTensor is ModelInput or ModelOutput: they share these fields.
 template <typename ConfigTensor>
 absl::StatusOr<WireTensor> ApplyConfig(const ConfigTensor& config, const TensorSpec& spec, int max_batch_size) {
@@ -60,7 +72,11 @@ absl::StatusOr<WireTensor> ApplyConfig(const ConfigTensor& config, const TensorS
   }
   tensor.shape = WithBatch(config.dims(), max_batch_size);
   Shape engine_shape = config.has_reshape() ? WithBatch(config.reshape().shape(), max_batch_size) : tensor.shape;
-  for (int64_t& dim : engine_shape) dim = std::max(dim, kUnknownDim);
+  for (const Shape* shape : {&tensor.shape, &engine_shape}) {
+    if (std::any_of(shape->begin(), shape->end(), [](int64_t dim) { return dim < kUnknownDim; })) {
+      return absl::InvalidArgumentError(absl::StrCat("config.pbtxt: tensor \"", spec.name, "\": dimension below -1"));
+    }
+  }
   if (!Compatible(engine_shape, spec.shape)) {
     return Mismatch(spec.name, "shape", ShapeToString(engine_shape), ShapeToString(spec.shape));
   }
@@ -70,9 +86,8 @@ absl::StatusOr<WireTensor> ApplyConfig(const ConfigTensor& config, const TensorS
   }
   tensor.engine_shape = engine_shape;
   if (!config.has_reshape()) tensor.shape = engine_shape;
-  const auto unknown = [](const Shape& shape) { return std::count(shape.begin(), shape.end(), kUnknownDim); };
-  if (config.has_reshape() && unknown(tensor.shape) != unknown(engine_shape)) {
-    return Mismatch(spec.name, "reshape with free dimensions", ShapeToString(tensor.shape), ShapeToString(engine_shape));
+  if (config.has_reshape() && !SameElements(tensor.shape, engine_shape)) {
+    return Mismatch(spec.name, "reshape of", ShapeToString(tensor.shape), ShapeToString(engine_shape));
   }
   return tensor;
 }

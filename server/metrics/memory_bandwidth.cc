@@ -3,6 +3,8 @@
 
 #include "server/metrics/memory_bandwidth.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -16,7 +18,8 @@
 namespace precis::server {
 namespace {
 
-constexpr size_t kBufferBytes = 256 << 20;  // above the last-level cache of common servers' sockets
+constexpr long kMinBufferBytes = 64L << 20, kMaxBufferBytes = 256L << 20;
+constexpr long kBufferOverCache = 4;  // so that a sweep finds little of the one before in the last-level cache
 constexpr int kSweeps = 3;
 constexpr size_t kLanes = 16;
 
@@ -34,7 +37,9 @@ uint64_t SumWords(const uint64_t* words, size_t count) {
 
 double MeasureReadBandwidth(int threads) {
   threads = std::max(1, threads);
-  const size_t words_per_thread = kBufferBytes / sizeof(uint64_t) / static_cast<size_t>(threads);
+  const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);  // 0 or -1 where unknown
+  const auto buffer_bytes = static_cast<size_t>(std::clamp(kBufferOverCache * cache, kMinBufferBytes, kMaxBufferBytes));
+  const size_t words_per_thread = buffer_bytes / sizeof(uint64_t) / static_cast<size_t>(threads);
   struct Free {
     void operator()(void* p) const { std::free(p); }
   };

@@ -178,6 +178,12 @@ VariantMetrics* ServerMetrics::ForVariant(const std::string& model, const std::s
   return slot.get();
 }
 
+void ServerMetrics::CountUnrouted(absl::StatusCode code) {
+  families_->requests
+      .Add({{"model", ""}, {"version", ""}, {"variant", ""}, {"code", absl::StatusCodeToString(code)}})
+      .Increment();
+}
+
 void ServerMetrics::SetBuildInfo(const std::string& version, const std::string& onednn, const std::string& isa) {
   families_->build_info.Add({{"version", version}, {"onednn", onednn}, {"isa", isa}}).Set(1);
 }

@@ -51,6 +51,9 @@ class ServerMetrics {
   // variants that an operator ever loaded.
   VariantMetrics* ForVariant(const std::string& model, const std::string& version, const std::string& variant);
 
+  // A request that reached no variant (unknown or unloaded model): its series have empty labels.
+  void CountUnrouted(absl::StatusCode code);
+
   void SetBuildInfo(const std::string& version, const std::string& onednn, const std::string& isa);
   void SetPeakBandwidth(double bytes_per_second);
 

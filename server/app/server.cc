@@ -1,0 +1,165 @@
+#include "server/app/server.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/log/log.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "engine/base/status_macros.h"
+#include "engine/model.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "server/app/cpu_cores.h"
+#include "server/config/model_name.h"
+#include "server/config/repository.h"
+#include "server/metrics/memory_bandwidth.h"
+
+namespace precis::server {
+namespace {
+
+constexpr char kLoadAll[] = "all";
+// Given to calls that are left when the requests in flight are done: streams between two requests, health watches.
+constexpr absl::Duration kCallGrace = absl::Milliseconds(100);
+
+// Counts answers of loads that end on several threads; the last one reports.
+struct LoadTally {
+  absl::Mutex mutex;
+  std::vector<absl::Status> results ABSL_GUARDED_BY(mutex);
+};
+
+}  // namespace
+
+Server::Server(const ServerOptions& options) : options_(options) {}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
+  const double quota = CgroupCpuQuota("");
+  const int cores = UsableCores(AffinityCores(), quota);
+  std::unique_ptr<Server> server(new Server(options));
+  ModelStoreOptions store;
+  store.threads = options.threads;
+  store.workers = options.workers > 0 ? options.workers : std::max(1, cores / options.threads);
+  store.queue_size = options.queue_size;
+  store.load_threads = options.load_threads;
+  LOG(INFO) << "precisd " << PRECIS_VERSION << ", oneDNN " << OneDnnVersion() << " (" << CpuIsaName() << "), " << cores
+            << " cores" << (quota > 0 ? absl::StrCat(" (cgroup quota ", quota, ")") : "") << ", " << store.workers
+            << " workers of " << store.threads << " threads per variant";
+  server->store_ = std::make_unique<ModelStore>(
+      Repository(options.model_repository, options.models), store, &server->metrics_,
+      [health = &server->health_](const std::string& name, bool ready) { health->Set(name, ready); });
+  PRECIS_RETURN_IF_ERROR(server->store_->RefreshIndex());
+  server->metrics_.SetBuildInfo(PRECIS_VERSION, OneDnnVersion(), CpuIsaName());
+  server->metrics_.SetPeakBandwidth(MeasureReadBandwidth(cores));
+  PRECIS_RETURN_IF_ERROR(server->Listen());
+  return server;
+}
+
+absl::Status Server::Listen() {
+  PRECIS_ASSIGN_OR_RETURN(metrics_port_, metrics_.Listen(options_.grpc_address, options_.metrics_port));
+  inference_service_ =
+      std::make_unique<InferenceService>(store_.get(), &lifecycle_, &metrics_, options_.control_mode);
+  precision_service_ = std::make_unique<PrecisionService>(store_.get(), &lifecycle_);
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(absl::StrCat(options_.grpc_address, ":", options_.grpc_port),
+                           grpc::InsecureServerCredentials(), &grpc_port_);
+  builder.RegisterService(inference_service_.get());
+  builder.RegisterService(precision_service_.get());
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_message_bytes));
+  builder.SetMaxSendMessageSize(static_cast<int>(options_.max_message_bytes));
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port is an error, not a partner
+  grpc_ = builder.BuildAndStart();
+  if (grpc_ == nullptr || grpc_port_ == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("gRPC: cannot listen on ", options_.grpc_address, ":", options_.grpc_port));
+  }
+  health_.Attach(grpc_->GetHealthCheckService());
+  return absl::OkStatus();
+}
+
+Server::~Server() {
+  if (grpc_ != nullptr) Stop();
+}
+
+std::string Server::grpc_endpoint() const { return absl::StrCat(options_.grpc_address, ":", grpc_port_); }
+std::string Server::metrics_endpoint() const { return absl::StrCat(options_.grpc_address, ":", metrics_port_); }
+
+absl::StatusOr<std::vector<LoadRequest>> Server::InitialLoads() {
+  std::vector<LoadRequest> loads;
+  for (const std::string& name : options_.load) {
+    if (name != kLoadAll) {
+      loads.emplace_back();
+      PRECIS_ASSIGN_OR_RETURN(loads.back().name, ParseModelName(name));
+      continue;
+    }
+    PRECIS_ASSIGN_OR_RETURN(const auto reports, store_->List("", 0));
+    for (const VersionReport& report : reports) {
+      if (!loads.empty() && loads.back().name.model == report.model) continue;  // a load takes all versions
+      loads.emplace_back();
+      loads.back().name.model = report.model;
+    }
+  }
+  return loads;
+}
+
+void Server::LoadModels(std::function<void(const LoadSummary&)> done) {
+  const absl::Time start = absl::Now();
+  auto loads = InitialLoads();
+  if (!loads.ok()) LOG(ERROR) << "--load: " << loads.status();
+  if (!loads.ok()) return FinishLoading({loads.status()}, start, done);
+  if (loads->empty()) return FinishLoading({}, start, done);
+  auto tally = std::make_shared<LoadTally>();
+  const size_t expected = loads->size();
+  for (LoadRequest& load : *loads) {
+    const std::string name =
+        load.name.variant.empty() ? load.name.model : JoinModelName(load.name.model, load.name.variant);
+    store_->Load(std::move(load), nullptr, [this, tally, expected, start, done, name](const absl::Status& status) {
+      if (!status.ok()) LOG(ERROR) << "--load: " << name << ": " << status;
+      std::vector<absl::Status> results;
+      {
+        absl::MutexLock lock(&tally->mutex);
+        tally->results.push_back(status);
+        if (tally->results.size() == expected) results = tally->results;
+      }
+      if (!results.empty()) FinishLoading(results, start, done);
+    });
+  }
+}
+
+void Server::FinishLoading(const std::vector<absl::Status>& results, absl::Time start,
+                           const std::function<void(const LoadSummary&)>& done) {
+  LoadSummary summary;
+  for (const absl::Status& status : results) ++(status.ok() ? summary.loaded : summary.failed);
+  summary.took = absl::Now() - start;
+  if (summary.failed == 0 || !options_.strict_readiness) {
+    lifecycle_.SetReady();
+    health_.Set("", lifecycle_.ready());
+  } else {
+    LOG(ERROR) << "not ready: " << summary.failed << " models failed to load (--strict_readiness)";
+  }
+  done(summary);
+}
+
+void Server::StartDraining() {
+  lifecycle_.StartDraining();
+  health_.Close();
+}
+
+void Server::Stop() {
+  StartDraining();
+  if (!lifecycle_.CloseAndAwaitIdle(options_.drain_timeout)) {
+    LOG(WARNING) << "requests in flight did not finish within " << options_.drain_timeout;
+  }
+  store_->Stop();
+  health_.Attach(nullptr);
+  grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kCallGrace));
+  grpc_->Wait();
+  grpc_.reset();
+}
+
+}  // namespace precis::server

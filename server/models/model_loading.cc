@@ -1,0 +1,369 @@
+// What changes the store: loads, unloads, the repository's changes. The mutex is held for bookkeeping only; the engine runs,
+// and pins are waited for, without it.
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/log/log.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "engine/base/status_macros.h"
+#include "server/config/precision_policy.h"
+#include "server/models/model_store.h"
+
+namespace precis::server {
+namespace {
+
+constexpr char kFirstVariant[] = "fp32";
+
+bool SamePolicy(const quant::Policy& a, const quant::Policy& b) {
+  return PolicyToProto(a).SerializeAsString() == PolicyToProto(b).SerializeAsString();
+}
+
+absl::Status Stopping() { return absl::UnavailableError("the server is stopping"); }
+
+// `warm` by input name, or else what config.pbtxt fixes. Errors: InvalidArgument for shapes that the model cannot take.
+absl::StatusOr<std::vector<Shape>> ShapesToCompile(const std::vector<std::pair<std::string, Shape>>& warm,
+                                                   const Signature& signature, const std::vector<TensorSpec>& specs) {
+  if (warm.empty()) return WarmShapes(signature, specs);
+  std::vector<Shape> shapes;
+  for (const TensorSpec& spec : specs) {
+    const auto it = std::find_if(warm.begin(), warm.end(), [&](const auto& w) { return w.first == spec.name; });
+    if (it == warm.end() || warm.size() != specs.size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("warm_shapes: want one for each of the ", specs.size(), " inputs, such as \"", spec.name, "\""));
+    }
+    bool fits = it->second.size() == spec.shape.size();
+    for (size_t d = 0; fits && d < spec.shape.size(); ++d) {
+      fits = it->second[d] >= 1 && (spec.shape[d] < 0 || spec.shape[d] == it->second[d]);
+    }
+    if (!fits) {
+      return absl::InvalidArgumentError(absl::StrCat("warm_shapes: input \"", spec.name, "\": ",
+                                                     ShapeToString(it->second), ", want ", ShapeToString(spec.shape)));
+    }
+    shapes.push_back(it->second);
+  }
+  return shapes;
+}
+
+}  // namespace
+
+ModelStore::~ModelStore() {
+  Stop();
+  std::vector<std::shared_ptr<Instance>> loaded;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto& [name, entry] : models_) {
+      for (auto& [version, slots] : entry.versions) {
+        for (auto& [variant, slot] : slots) {
+          if (slot.current != nullptr) loaded.push_back(std::move(slot.current));
+        }
+      }
+    }
+    models_.clear();
+  }
+  for (const auto& instance : loaded) {
+    instance->served->AwaitUnpinned();
+    instance->served.reset();
+  }
+}
+
+void ModelStore::Stop() { threads_.Stop(); }
+
+void ModelStore::Load(LoadRequest request, Progress progress, Done done) {
+  threads_.Run([this, request = std::move(request), progress = std::move(progress),
+                done = std::move(done)](bool run) mutable {
+    done(run ? RunLoad(request, progress) : Stopping());
+  });
+}
+
+void ModelStore::RunInBackground(LoadThreads::Task task) { threads_.Run(std::move(task)); }
+
+void ModelStore::Unload(ModelName name, int64_t version, Done done) {
+  threads_.Run([this, name = std::move(name), version, done = std::move(done)](bool run) mutable {
+    done(run ? RunUnload(name, version) : Stopping());
+  });
+}
+
+absl::Status ModelStore::RunLoad(const LoadRequest& request, const Progress& progress) {
+  PRECIS_ASSIGN_OR_RETURN(const std::vector<LoadPlan> plans, PlanLoad(request));
+  absl::Status first_error;
+  for (const LoadPlan& plan : plans) first_error.Update(LoadOne(plan, request.only_if_changed, progress));
+  if (first_error.ok() && request.version == 0) UnloadDroppedVersions(plans.front().source);
+  return first_error;
+}
+
+std::vector<std::string> ModelStore::VariantsToLoadLocked(const ModelSource& source, int64_t version) const {
+  std::vector<std::pair<int64_t, std::string>> loaded;  // by load order, so that it stays
+  if (const auto entry = models_.find(source.name); entry != models_.end()) {
+    for (const auto& [number, slots] : entry->second.versions) {
+      if (version != 0 && number != version) continue;
+      for (const auto& [name, slot] : slots) {
+        if (slot.current != nullptr) loaded.emplace_back(slot.current->order, name);
+      }
+    }
+  }
+  std::sort(loaded.begin(), loaded.end());
+  std::vector<std::string> names;
+  for (const auto& [order, name] : loaded) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  const std::string& configured = source.precision.default_variant();
+  if (names.empty()) names.push_back(configured.empty() ? kFirstVariant : configured);
+  return names;
+}
+
+absl::StatusOr<std::vector<ModelStore::LoadPlan>> ModelStore::PlanLoad(const LoadRequest& request) {
+  PRECIS_ASSIGN_OR_RETURN(ModelSource source, repository_.Find(request.name.model));
+  for (const std::string& warning : source.warnings) LOG(WARNING) << "model " << source.name << ": " << warning;
+  if (request.config.has_value() && source.status.ok()) {
+    PRECIS_RETURN_IF_ERROR(CheckModelConfig(*request.config, source.name).status());
+    source.config = *request.config;
+    absl::StrAppend(&source.fingerprint, source.config.SerializeAsString());
+  }
+  absl::MutexLock lock(&mutex_);
+  models_[source.name].source = source;
+  if (!source.status.ok()) return source.status;
+  if (request.version != 0 && !source.versions.contains(request.version)) {
+    return absl::NotFoundError(absl::StrCat("model \"", source.name, "\" has no version ", request.version));
+  }
+  std::vector<std::string> variants = {request.name.variant};
+  if (request.name.variant.empty()) variants = VariantsToLoadLocked(source, request.version);
+  std::vector<LoadPlan> plans;
+  for (const auto& [version, file] : source.versions) {
+    if (request.version != 0 && version != request.version) continue;
+    for (const std::string& variant : variants) {
+      auto policy = request.policy.has_value() ? *request.policy
+                                               : PolicyOfVariant(request.policy_name.empty() ? variant : request.policy_name,
+                                                                 source.precision);
+      if (!policy.ok()) {  // a variant once loaded under a policy of its own keeps it
+        const Slot* slot = FindSlotLocked(source.name, version, variant);
+        if (slot == nullptr || slot->current == nullptr) return policy.status();
+        policy = slot->current->policy;
+      }
+      plans.push_back({source, version, file, variant, *policy, request.warm_shapes});
+    }
+  }
+  return plans;
+}
+
+absl::Status ModelStore::LoadOne(const LoadPlan& plan, bool only_if_changed, const Progress& progress) {
+  auto instance = std::make_shared<Instance>();
+  instance->policy = plan.policy;
+  instance->fingerprint = plan.source.fingerprint;
+  {
+    absl::MutexLock lock(&mutex_);
+    Slot& slot = models_[plan.source.name].versions[plan.version][plan.variant];
+    if (only_if_changed && plan.warm_shapes.empty() && slot.current != nullptr &&
+        slot.current->fingerprint == instance->fingerprint && SamePolicy(slot.current->policy, instance->policy)) {
+      return absl::OkStatus();
+    }
+    instance->order = slot.current != nullptr ? slot.current->order : ++loads_;
+    slot.next = instance;
+  }
+  const absl::Time start = absl::Now();
+  auto served = MakeServed(plan, progress);
+  const absl::Status status = served.status();
+  const std::string name = JoinModelName(plan.source.name, plan.variant);
+  if (status.ok()) {
+    LOG(INFO) << "loaded " << name << " version " << plan.version << " in "
+              << absl::ToInt64Milliseconds(absl::Now() - start) << " ms, "
+              << (*served)->variant->info().weight_bytes << " bytes of weights";
+  } else {
+    LOG(ERROR) << "cannot load " << name << " version " << plan.version << ": " << status;
+  }
+  Publish(plan, instance, std::move(served));
+  return status;
+}
+
+absl::StatusOr<std::unique_ptr<ServedVariant>> ModelStore::MakeServed(const LoadPlan& plan, const Progress& progress) {
+  PRECIS_ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model, Model::Open(plan.file));
+  auto served = std::make_unique<ServedVariant>();
+  served->model = plan.source.name;
+  served->version = plan.version;
+  served->version_text = absl::StrCat(plan.version);
+  served->name = plan.variant;
+  PRECIS_ASSIGN_OR_RETURN(served->signature, MakeSignature(plan.source.config, model->inputs(), model->outputs()));
+  served->config = CompleteModelConfig(plan.source.config, plan.source.name, served->signature);
+  LoadOptions options;
+  options.variant = plan.variant;
+  options.policy = plan.policy;
+  options.threads = options_.threads;
+  options.calibration_dir = plan.source.calibration_dir;
+  PRECIS_ASSIGN_OR_RETURN(options.warm_shapes, ShapesToCompile(plan.warm_shapes, served->signature, model->inputs()));
+  options.progress = progress;
+  PRECIS_ASSIGN_OR_RETURN(served->variant, model->LoadVariant(options));
+  served->metrics = metrics_->ForVariant(served->model, served->version_text, served->name);
+  WorkerPoolOptions pool;
+  pool.workers = options_.workers;
+  for (const auto& group : plan.source.config.instance_group()) {
+    if (group.kind() == inference::ModelInstanceGroup::KIND_CPU && group.count() > 0) pool.workers = group.count();
+  }
+  pool.queue_size = options_.queue_size;
+  // A run on several threads makes a team of them for each thread that starts one: not for the network's threads.
+  pool.allow_inline = options_.threads == 1;
+  PRECIS_ASSIGN_OR_RETURN(served->pool, WorkerPool::Create(served->variant, pool, served->metrics));
+  return served;
+}
+
+void ModelStore::Publish(const LoadPlan& plan, const std::shared_ptr<Instance>& instance,
+                         absl::StatusOr<std::unique_ptr<ServedVariant>> served) {
+  std::shared_ptr<Instance> before;
+  {
+    absl::MutexLock lock(&mutex_);
+    Slot& slot = models_[plan.source.name].versions[plan.version][plan.variant];
+    if (!served.ok()) {
+      instance->state = VariantState::kFailed;
+      instance->status = served.status();
+    } else {
+      instance->served = *std::move(served);
+      instance->state = VariantState::kReady;
+      before = std::exchange(slot.current, instance);
+      if (before != nullptr) before->state = VariantState::kUnloading;
+      if (slot.next == instance) slot.next = nullptr;
+      const VariantInfo& info = instance->served->variant->info();
+      instance->served->metrics->ObserveLoad(info.load_ms);
+      instance->served->metrics->SetMemory(info.weight_bytes, info.arena_bytes);
+    }
+  }
+  NotifyReadiness(plan.source.name, plan.variant);
+  if (before != nullptr) Retire(before);
+}
+
+void ModelStore::Retire(const std::shared_ptr<Instance>& instance) {
+  instance->served->AwaitUnpinned();
+  std::unique_ptr<ServedVariant> served;
+  {
+    absl::MutexLock lock(&mutex_);
+    served = std::move(instance->served);
+    instance->state = VariantState::kUnloaded;
+  }
+  LOG(INFO) << "unloaded " << JoinModelName(served->model, served->name) << " version " << served->version;
+  served.reset();
+  malloc_trim(0);  // the weights' pages go back to the system
+}
+
+absl::Status ModelStore::RunUnload(const ModelName& name, int64_t version) {
+  std::vector<std::shared_ptr<Instance>> retired;
+  std::set<std::string> variants;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto entry = models_.find(name.model);
+    if (entry == models_.end()) return absl::NotFoundError(absl::StrCat("unknown model \"", name.model, "\""));
+    for (auto& [number, slots] : entry->second.versions) {
+      if (version != 0 && number != version) continue;
+      for (auto& [variant, slot] : slots) {
+        if (slot.current == nullptr || (!name.variant.empty() && variant != name.variant)) continue;
+        slot.current->state = VariantState::kUnloading;
+        slot.current->served->metrics->SetMemory(0, 0);
+        retired.push_back(slot.current);
+        slot.next = std::move(slot.current);  // keeps its place in lists
+        slot.current = nullptr;
+        variants.insert(variant);
+      }
+    }
+  }
+  if (retired.empty()) {
+    return absl::NotFoundError(absl::StrCat(
+        "\"", name.variant.empty() ? name.model : JoinModelName(name.model, name.variant), "\" is not loaded"));
+  }
+  for (const std::string& variant : variants) NotifyReadiness(name.model, variant);
+  for (const auto& instance : retired) Retire(instance);
+  return absl::OkStatus();
+}
+
+void ModelStore::UnloadDroppedVersions(const ModelSource& source) {
+  std::vector<int64_t> dropped;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [number, slots] : models_[source.name].versions) {
+      if (!source.versions.contains(number)) dropped.push_back(number);
+    }
+  }
+  for (int64_t version : dropped) {
+    (void)RunUnload({source.name, ""}, version);  // NotFound: it was not loaded, which is as good
+    absl::MutexLock lock(&mutex_);
+    models_[source.name].versions.erase(version);
+  }
+}
+
+void ModelStore::NotifyReadiness(const std::string& model, const std::string& variant) {
+  if (!listener_) return;
+  bool model_ready = false, variant_ready = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    model_ready = FindReadyLocked({model, ""}, 0).ok();
+    variant_ready = FindReadyLocked({model, variant}, 0).ok();
+  }
+  listener_(model, model_ready);
+  listener_(JoinModelName(model, variant), variant_ready);
+}
+
+bool ModelStore::InUse(const ModelEntry& entry) {
+  for (const auto& [version, slots] : entry.versions) {
+    for (const auto& [variant, slot] : slots) {
+      if (slot.current != nullptr || (slot.next != nullptr && slot.next->state <= VariantState::kUnloading)) return true;
+    }
+  }
+  return false;
+}
+
+absl::Status ModelStore::RefreshIndex() {
+  PRECIS_ASSIGN_OR_RETURN(auto sources, repository_.Scan());
+  std::vector<std::string> added;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto it = models_.begin(); it != models_.end();) {
+      it = sources.contains(it->first) || InUse(it->second) ? std::next(it) : models_.erase(it);
+    }
+    for (auto& [name, source] : sources) {
+      ModelEntry& entry = models_[name];
+      if (entry.source.name.empty()) added.push_back(name);
+      // What is loaded keeps the description it was loaded under until it is loaded again.
+      if (!InUse(entry)) entry.source = std::move(source);
+    }
+  }
+  if (listener_) {
+    for (const std::string& name : added) listener_(name, false);
+  }
+  return absl::OkStatus();
+}
+
+void ModelStore::Poll() {
+  auto sources = repository_.Scan();
+  if (!sources.ok()) {
+    LOG(ERROR) << sources.status();
+    return;
+  }
+  std::vector<std::string> gone, changed;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [name, entry] : models_) {
+      if (!sources->contains(name)) gone.push_back(name);
+    }
+    for (const auto& [name, source] : *sources) {
+      const auto entry = models_.find(name);
+      const bool same = entry != models_.end() && entry->second.source.fingerprint == source.fingerprint;
+      if (!same && source.status.ok()) changed.push_back(name);
+    }
+  }
+  const auto log_error = [](const absl::Status& status) {
+    if (!status.ok() && !absl::IsNotFound(status)) LOG(ERROR) << "poll: " << status;
+  };
+  for (const std::string& name : gone) Unload({name, ""}, 0, log_error);
+  for (const std::string& name : changed) {
+    LOG(INFO) << "model " << name << ": its files are new or have changed";
+    LoadRequest request;
+    request.name.model = name;
+    Load(std::move(request), nullptr, log_error);
+  }
+  if (const absl::Status status = RefreshIndex(); !status.ok()) LOG(ERROR) << status;
+}
+
+}  // namespace precis::server

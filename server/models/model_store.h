@@ -1,0 +1,180 @@
+#ifndef PRECIS_SERVER_MODELS_MODEL_STORE_H_
+#define PRECIS_SERVER_MODELS_MODEL_STORE_H_
+
+// Every model the server knows: model -> versions -> variants, their loading and unloading.
+//
+// A variant's load goes LOADING -> READY -> UNLOADING -> UNLOADED, or LOADING -> FAILED; a state never goes back, a new load
+// is a new object. While a variant is loaded again its predecessor answers; it is unloaded when the new one is READY and its
+// last pin is gone. Loads and unloads run on a capped number of load threads, in order of arrival; lookups never wait for
+// them.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/model.h"
+#include "server/config/model_name.h"
+#include "server/config/repository.h"
+#include "server/metrics/server_metrics.h"
+#include "server/models/load_threads.h"
+#include "server/models/served_variant.h"
+#include "server/models/statistics.h"
+
+namespace precis::server {
+
+enum class VariantState { kLoading, kReady, kUnloading, kUnloaded, kFailed };
+
+// One variant as lists show it.
+struct VariantReport {
+  std::string name;
+  VariantState state = VariantState::kUnloaded;
+  std::string reason;  // why it is not READY
+  quant::Policy policy;
+  VariantInfo info;    // when READY
+  int workers = 0;     // the same
+  uint64_t inferences = 0;
+};
+
+// One version of a model as lists show it. A model whose folder cannot be served has version 0.
+struct VersionReport {
+  std::string model;
+  int64_t version = 0;
+  std::string reason;             // why there is nothing to serve; empty: nothing was tried, or it is READY
+  std::string default_variant;    // empty: none is READY
+  std::vector<VariantReport> variants;
+  std::vector<std::string> policies;  // variant names that a load may use
+  v1::ModelPrecision precision;
+  bool ready() const { return !default_variant.empty(); }
+};
+
+struct LoadRequest {
+  ModelName name;        // no variant: those that are loaded, or else the default one
+  int64_t version = 0;   // 0: every version that the version policy chooses
+  std::optional<quant::Policy> policy;            // instead of what the variant's name stands for
+  std::string policy_name;                        // the same, by the name of a policy
+  std::optional<inference::ModelConfig> config;   // instead of config.pbtxt
+  std::vector<std::pair<std::string, Shape>> warm_shapes;  // by input
+  bool only_if_changed = true;  // a READY variant of the same policy and files is left alone
+};
+
+struct ModelStoreOptions {
+  int threads = 1;
+  int workers = 1;
+  int queue_size = 1024;
+  int load_threads = 1;
+};
+
+class ModelStore {
+ public:
+  // Phase of the engine's load ("parse", "calibrate", …) and how much of it is done, 0 to 1.
+  using Progress = std::function<void(const std::string& phase, double fraction)>;
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+  // A name's (net or net@int8) readiness changed. Called on load threads, without locks.
+  using ReadinessListener = std::function<void(const std::string& name, bool ready)>;
+
+  // `metrics` outlives the store.
+  ModelStore(Repository repository, ModelStoreOptions options, ServerMetrics* metrics, ReadinessListener listener);
+  // Stop, then unloads everything: waits for the last pin.
+  ~ModelStore();
+
+  // Finishes what the load threads run; what waits, and what comes later, is answered Unavailable. Lookups go on.
+  void Stop();
+
+  // The variant that a name on the wire means now. Errors: InvalidArgument for a malformed name or version; NotFound for an
+  // unknown model, version or variant, or one that is not loaded; Unavailable while it is loading, or with the reason why its
+  // load failed.
+  absl::StatusOr<VariantPin> Pin(const std::string& name, const std::string& version) const;
+
+  // Asynchronous; `progress` (may be empty) and `done` are called on a load thread. Errors: those of Repository::Find,
+  // PolicyOfVariant, the engine; Unavailable when the store stops.
+  void Load(LoadRequest request, Progress progress, Done done);
+  // As Load. Without a variant: all of them. Errors: NotFound when nothing of that name is loaded.
+  void Unload(ModelName name, int64_t version, Done done);
+  // For other long work that must not take more from serving than a load does, such as measuring a plan.
+  void RunInBackground(LoadThreads::Task task);
+
+  // Reads the repository: models not known yet are listed from now on, those gone and not loaded no longer.
+  absl::Status RefreshIndex();
+  // One round of the poll mode: loads new models, loads changed ones again, unloads those whose files are gone.
+  void Poll();
+
+  // Every known model, by name and version. `model` empty: all. Errors: NotFound for an unknown model or version.
+  absl::StatusOr<std::vector<VersionReport>> List(const std::string& model, int64_t version) const;
+  // Sums over the variants of a model's version, or over the one variant that `name` pins. Errors: as Pin.
+  absl::StatusOr<StatisticsSnapshot> StatisticsOf(const std::string& name, int64_t version) const;
+
+ private:
+  // One load of a variant, from LOADING on.
+  struct Instance {
+    VariantState state = VariantState::kLoading;
+    absl::Status status;  // when FAILED
+    quant::Policy policy;
+    std::string fingerprint;
+    std::unique_ptr<ServedVariant> served;  // READY and UNLOADING
+    int64_t order = 0;                      // of loads
+  };
+  struct Slot {
+    std::shared_ptr<Instance> current;  // READY: answers
+    std::shared_ptr<Instance> next;     // LOADING or FAILED, beside a current one or before the first
+  };
+  struct ModelEntry {
+    ModelSource source;
+    std::map<int64_t, std::map<std::string, Slot>> versions;  // of what was loaded
+  };
+  // What one variant's load needs.
+  struct LoadPlan {
+    ModelSource source;
+    int64_t version = 0;
+    std::string file, variant;
+    quant::Policy policy;
+    std::vector<std::pair<std::string, Shape>> warm_shapes;
+  };
+  absl::Status RunLoad(const LoadRequest& request, const Progress& progress);
+  absl::StatusOr<std::vector<LoadPlan>> PlanLoad(const LoadRequest& request);
+  std::vector<std::string> VariantsToLoadLocked(const ModelSource& source, int64_t version) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::Status LoadOne(const LoadPlan& plan, bool only_if_changed, const Progress& progress);
+  absl::StatusOr<std::unique_ptr<ServedVariant>> MakeServed(const LoadPlan& plan, const Progress& progress);
+  void Publish(const LoadPlan& plan, const std::shared_ptr<Instance>& instance,
+               absl::StatusOr<std::unique_ptr<ServedVariant>> served);
+  absl::Status RunUnload(const ModelName& name, int64_t version);
+  void UnloadDroppedVersions(const ModelSource& source);
+  // Waits for the last pin, frees the variant.
+  void Retire(const std::shared_ptr<Instance>& instance);
+  void NotifyReadiness(const std::string& model, const std::string& variant);
+
+  const Slot* FindSlotLocked(const std::string& model, int64_t version, const std::string& variant) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<ServedVariant*> FindReadyLocked(const ModelName& name, int64_t version) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Something of it is loaded, being loaded or being unloaded.
+  static bool InUse(const ModelEntry& entry);
+  static std::string DefaultVariant(const ModelEntry& entry, const std::map<std::string, Slot>& slots);
+  VersionReport ReportLocked(const std::string& model, const ModelEntry& entry, int64_t version) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  const Repository repository_;
+  const ModelStoreOptions options_;
+  ServerMetrics* const metrics_;
+  const ReadinessListener listener_;
+
+  mutable absl::Mutex mutex_;
+  std::map<std::string, ModelEntry> models_ ABSL_GUARDED_BY(mutex_);
+  int64_t loads_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  LoadThreads threads_;  // last: its tasks use all of the above
+};
+
+}  // namespace precis::server
+
+#endif  // PRECIS_SERVER_MODELS_MODEL_STORE_H_

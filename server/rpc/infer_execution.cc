@@ -1,0 +1,124 @@
+#include "server/rpc/infer_execution.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "engine/base/status_macros.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
+
+namespace precis::server {
+namespace {
+
+constexpr char kVariantParameter[] = "precis_variant";
+constexpr char kTimeoutParameter[] = "timeout";                                   // microseconds, as Triton's
+constexpr char kWantFinalParameter[] = "triton_enable_empty_final_response";      // asks for the next one
+constexpr char kFinalParameter[] = "triton_final_response";
+
+}  // namespace
+
+InferExecution::InferExecution(const InferContext& context, ReplyKind kind)
+    : context_(context),
+      kind_(kind),
+      received_(absl::Now()),
+      request_(google::protobuf::Arena::CreateMessage<inference::ModelInferRequest>(&arena_)) {}
+
+void InferExecution::Start(grpc::ByteBuffer* request, absl::Time deadline, Done done) {
+  done_ = std::move(done);
+  Job job;
+  job.deadline = deadline;
+  if (absl::Status status = Prepare(request, &job); !status.ok()) {
+    return Answer(std::move(status), grpc::ByteBuffer(), absl::Now() - received_);
+  }
+  job.done = [this](JobResult result) { OnResult(std::move(result)); };
+  pin_->pool->Submit(std::move(job));
+}
+
+absl::Status InferExecution::Prepare(grpc::ByteBuffer* request, Job* job) {
+  entered_ = context_.lifecycle->Enter();
+  const grpc::Status parsed = grpc::SerializationTraits<inference::ModelInferRequest>::Deserialize(request, request_);
+  if (!parsed.ok()) return absl::InvalidArgumentError("the request is not a ModelInferRequest");
+  if (!entered_) return absl::UnavailableError("the server is draining");
+  PRECIS_ASSIGN_OR_RETURN(pin_, context_.store->Pin(request_->model_name(), request_->model_version()));
+  pinned_ = true;
+  pin_->metrics->AddInflight(1);
+  PRECIS_RETURN_IF_ERROR(ReadParameters(job));
+  PRECIS_ASSIGN_OR_RETURN(inputs_, DecodeInputs(*request_, pin_->signature));
+  PRECIS_ASSIGN_OR_RETURN(wanted_, RequestedOutputs(*request_, pin_->signature));
+  job->inputs = std::move(inputs_.views);
+  job->batch_size = inputs_.batch_size;
+  job->cancelled = [this] { return cancelled_.load(std::memory_order_relaxed); };
+  return absl::OkStatus();
+}
+
+absl::Status InferExecution::ReadParameters(Job* job) const {
+  for (const auto& [name, value] : request_->parameters()) {
+    if (absl::StartsWith(name, "precis_")) {
+      return absl::InvalidArgumentError(absl::StrCat("unknown parameter \"", name, "\""));
+    }
+  }
+  const auto timeout = request_->parameters().find(kTimeoutParameter);
+  if (timeout == request_->parameters().end()) return absl::OkStatus();
+  int64_t microseconds = timeout->second.int64_param();
+  if (timeout->second.has_uint64_param()) {
+    microseconds = static_cast<int64_t>(std::min<uint64_t>(timeout->second.uint64_param(), INT64_MAX));
+  }
+  if (microseconds < 0) return absl::InvalidArgumentError(absl::StrCat("timeout: ", microseconds, " us"));
+  if (microseconds > 0) job->deadline = std::min(job->deadline, received_ + absl::Microseconds(microseconds));
+  return absl::OkStatus();
+}
+
+void InferExecution::OnResult(JobResult result) {
+  if (!result.status.ok()) return Answer(std::move(result.status), grpc::ByteBuffer(), absl::Now() - received_);
+  inference::ModelInferResponse header;
+  header.set_model_name(request_->model_name());
+  header.set_model_version(pin_->version_text);
+  header.set_id(request_->id());
+  auto& parameters = *header.mutable_parameters();
+  parameters[kVariantParameter].set_string_param(pin_->name);
+  if (kind_ == ReplyKind::kStream) {
+    const auto want_final = request_->parameters().find(kWantFinalParameter);
+    if (want_final != request_->parameters().end() && want_final->second.bool_param()) {
+      parameters[kFinalParameter].set_bool_param(true);
+    }
+  }
+  DescribeOutputs(result.outputs, wanted_, pin_->signature, &header);
+  grpc::ByteBuffer reply = MakeReply(header, std::move(result.outputs), wanted_, kind_);
+  const absl::Time end = absl::Now();
+  const StageTimes times = {.total = end - received_,
+                            .queue = result.started - result.submitted,
+                            .input = result.submitted - received_,
+                            .compute = result.finished - result.started,
+                            .output = end - result.finished};
+  pin_->metrics->CountSuccess(times);
+  pin_->statistics.CountSuccess(times, inputs_.batch_size, end);
+  Answer(absl::OkStatus(), std::move(reply), times.total);
+}
+
+void InferExecution::Answer(absl::Status status, grpc::ByteBuffer reply, absl::Duration total) {
+  if (!status.ok()) {
+    if (pinned_) {
+      pin_->metrics->CountFailure(status.code());
+      pin_->statistics.CountFailure(total);
+    } else {
+      context_.metrics->CountUnrouted(status.code());
+    }
+    if (kind_ == ReplyKind::kStream) {
+      inference::ModelInferResponse header;
+      header.set_model_name(request_->model_name());
+      header.set_id(request_->id());
+      reply = MakeStreamError(header, std::string(status.message()));
+    }
+  }
+  if (pinned_) pin_->metrics->AddInflight(-1);
+  pin_ = VariantPin();
+  Lifecycle* lifecycle = entered_ ? context_.lifecycle : nullptr;
+  Done done = std::move(done_);
+  std::move(done)(std::move(status), std::move(reply));
+  if (lifecycle != nullptr) lifecycle->Leave();  // `this` may be gone
+}
+
+}  // namespace precis::server

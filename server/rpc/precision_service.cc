@@ -1,0 +1,144 @@
+#include "server/rpc/precision_service.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+#include "server/config/model_name.h"
+#include "server/rpc/grpc_status.h"
+#include "server/rpc/load_parameters.h"
+#include "server/rpc/load_stream.h"
+#include "server/rpc/model_description.h"
+#include "server/rpc/plan_description.h"
+
+namespace precis::server {
+namespace {
+
+grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call, const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  reactor->Finish(ToGrpcStatus(status));
+  return reactor;
+}
+
+absl::Status NotYet(const std::string& rpc) { return absl::UnimplementedError(absl::StrCat(rpc, " is not implemented")); }
+
+// A client stream that is refused at once.
+template <typename Request>
+class RefusedStream final : public grpc::ServerReadReactor<Request> {
+ public:
+  explicit RefusedStream(const absl::Status& status) { this->Finish(ToGrpcStatus(status)); }
+  void OnDone() override { delete this; }
+};
+
+// What the variant that `name` loaded looks like now.
+v1::VariantStatus StatusOf(const ModelStore& store, const ModelName& name, int64_t version) {
+  v1::VariantStatus status;
+  const auto reports = store.List(name.model, version);
+  if (!reports.ok() || reports->empty()) return status;
+  const VersionReport& report = reports->back();  // the highest version
+  const std::string& wanted = name.variant.empty() ? report.default_variant : name.variant;
+  for (const VariantReport& variant : report.variants) {
+    if (variant.name == wanted) DescribeVariant(variant, &status);
+  }
+  return status;
+}
+
+absl::Status FillVariants(ModelStore& store, const v1::ListVariantsRequest& request,
+                          v1::ListVariantsResponse* response) {
+  if (!request.model().empty()) PRECIS_RETURN_IF_ERROR(CheckNamePart(request.model(), "model name"));
+  PRECIS_ASSIGN_OR_RETURN(const int64_t version, ParseVersion(request.version()));
+  PRECIS_ASSIGN_OR_RETURN(const auto reports, store.List(request.model(), version));
+  for (const VersionReport& report : reports) DescribeVersion(report, response->add_models());
+  return absl::OkStatus();
+}
+
+// The name with the variant that it means, so that unloading never takes more than one.
+absl::StatusOr<ModelName> UnloadName(const ModelStore& store, const v1::UnloadVariantRequest& request) {
+  PRECIS_ASSIGN_OR_RETURN(ModelName name, NameOf(request.model(), request.variant()));
+  if (name.variant.empty()) {
+    PRECIS_ASSIGN_OR_RETURN(const VariantPin pin, store.Pin(name.model, request.version()));
+    name.variant = pin->name;
+  }
+  return name;
+}
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::LoadVariantProgress>* PrecisionService::LoadVariant(
+    grpc::CallbackServerContext*, const v1::LoadVariantRequest* request) {
+  const std::shared_ptr<LoadStream> stream = LoadStream::Create();
+  auto load = MakeLoadRequest(*request);
+  if (load.ok() && lifecycle_->draining()) load = absl::UnavailableError("the server is draining");
+  if (!load.ok()) {
+    stream->End(load.status(), {});
+    return stream.get();
+  }
+  const ModelName name = load->name;
+  const int64_t version = load->version;
+  store_->Load(
+      *std::move(load),
+      [stream](const std::string& phase, double fraction) { stream->Report(PhaseOf(phase), fraction); },
+      [stream, store = store_, name, version](const absl::Status& status) {
+        stream->End(status, status.ok() ? StatusOf(*store, name, version) : v1::VariantStatus());
+      });
+  return stream.get();
+}
+
+grpc::ServerUnaryReactor* PrecisionService::UnloadVariant(grpc::CallbackServerContext* call,
+                                                          const v1::UnloadVariantRequest* request,
+                                                          v1::UnloadVariantResponse*) {
+  auto name = UnloadName(*store_, *request);
+  if (!name.ok()) return Reply(call, name.status());
+  const auto version = ParseVersion(request->version());
+  if (!version.ok()) return Reply(call, version.status());
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  store_->Unload(*std::move(name), *version,
+                 [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* PrecisionService::ListVariants(grpc::CallbackServerContext* call,
+                                                         const v1::ListVariantsRequest* request,
+                                                         v1::ListVariantsResponse* response) {
+  return Reply(call, FillVariants(*store_, *request, response));
+}
+
+grpc::ServerUnaryReactor* PrecisionService::DescribePlan(grpc::CallbackServerContext* call,
+                                                         const v1::DescribePlanRequest* request,
+                                                         v1::DescribePlanResponse* response) {
+  auto task = PlanTask::Create(*store_, *request);
+  if (!task.ok()) return Reply(call, task.status());
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  // Compiling for other shapes, or measuring, takes long: not on a thread of the network's.
+  store_->RunInBackground([reactor, response, task = *std::move(task)](bool run) mutable {
+    const absl::Status status = run ? task.Run(response) : absl::UnavailableError("the server is stopping");
+    { const PlanTask done = std::move(task); }  // unpins
+    reactor->Finish(ToGrpcStatus(status));
+  });
+  return reactor;
+}
+
+grpc::ServerReadReactor<v1::CalibrateRequest>* PrecisionService::Calibrate(grpc::CallbackServerContext*,
+                                                                           v1::CalibrateResponse*) {
+  return new RefusedStream<v1::CalibrateRequest>(NotYet("Calibrate"));
+}
+
+grpc::ServerReadReactor<v1::CompareRequest>* PrecisionService::Compare(grpc::CallbackServerContext*,
+                                                                       v1::CompareResponse*) {
+  return new RefusedStream<v1::CompareRequest>(NotYet("Compare"));
+}
+
+grpc::ServerUnaryReactor* PrecisionService::SetTraffic(grpc::CallbackServerContext* call, const v1::SetTrafficRequest*,
+                                                       v1::SetTrafficResponse*) {
+  return Reply(call, NotYet("SetTraffic"));
+}
+
+grpc::ServerUnaryReactor* PrecisionService::GetDrift(grpc::CallbackServerContext* call, const v1::GetDriftRequest*,
+                                                     v1::GetDriftResponse*) {
+  return Reply(call, NotYet("GetDrift"));
+}
+
+}  // namespace precis::server
