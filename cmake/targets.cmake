@@ -25,8 +25,10 @@ endfunction()
 # precis_add_fuzzer(NAME SOURCES file… CORPUS directory [LINK target…])
 #
 # A libFuzzer target (LLVMFuzzerTestOneInput). The fuzz preset runs it for PRECIS_FUZZ_SECONDS; every other preset replays
-# the corpus, so that a crash once found stays fixed.
+# the corpus, so that a crash once found stays fixed. Without sanitizers there is also the test NAME_search, which builds the
+# target with the fuzz preset, in a folder of this build, and runs it there: an ordinary test run searches too.
 set(PRECIS_FUZZ_SECONDS 60 CACHE STRING "How long a fuzz target runs under ctest in the fuzz preset")
+find_program(PRECIS_CLANG clang++)
 function(precis_add_fuzzer name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "CORPUS" "SOURCES;LINK")
   add_executable(${name} ${arg_SOURCES})
@@ -43,5 +45,11 @@ function(precis_add_fuzzer name)
     target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc)
     add_test(NAME ${name} COMMAND ${name} ${arg_CORPUS})
     set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+    if(NOT PRECIS_SANITIZERS AND PRECIS_CLANG)
+      add_test(NAME ${name}_search
+               COMMAND ${PROJECT_SOURCE_DIR}/tests/fuzz/search ${name} ${PROJECT_BINARY_DIR}/fuzz
+               WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+      set_tests_properties(${name}_search PROPERTIES LABELS fuzz TIMEOUT 1800)
+    endif()
   endif()
 endfunction()
