@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "engine/base/status_macros.h"
 #include "engine/model.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "server/app/cpu_cores.h"
@@ -65,6 +66,7 @@ absl::Status Server::Listen() {
   precision_service_ = std::make_unique<PrecisionService>(store_.get(), &lifecycle_);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::health::v1::HealthCheckRequest::descriptor();  // linked, so that reflection can describe gRPC's health service
   grpc::ServerBuilder builder;
   builder.AddListeningPort(absl::StrCat(options_.grpc_address, ":", options_.grpc_port),
                            grpc::InsecureServerCredentials(), &grpc_port_);
