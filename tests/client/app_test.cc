@@ -1,0 +1,275 @@
+#include "client/cli/app.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "client/cli/command.h"
+#include "client/cli/table.h"
+#include "engine/tensor/npy.h"
+#include "tests/client/fake_server.h"
+
+namespace precis::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+struct Outcome {
+  int code;
+  std::string out, err;
+
+  // The one line that --json prints.
+  Json json() const {
+    EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 1) << out;
+    EXPECT_TRUE(out.ends_with("}\n")) << out;
+    return Json::parse(out, nullptr, false);
+  }
+};
+
+class AppTest : public ::testing::Test {
+ protected:
+  Outcome Run(std::vector<std::string> words, bool terminal = false) {
+    words.insert(words.begin(), "precis");
+    words.push_back("--server=" + server_.target());
+    std::vector<const char*> argv;
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    std::ostringstream out, err;
+    const int code = RunApp(static_cast<int>(argv.size()), argv.data(), out, err, terminal);
+    return {code, out.str(), err.str()};
+  }
+
+  // A .npy file of one sample for the model "net".
+  std::string WriteInput() {
+    const std::string path = std::string(::testing::TempDir()) + "precis_app_test_x.npy";
+    std::vector<float> values(12, 0.25f);
+    values[7] = 1;
+    std::ofstream(path, std::ios::binary) << FormatNpy(Tensor::From<float>({3, 2, 2}, values).view());
+    return path;
+  }
+
+  FakeServer server_;
+};
+
+TEST_F(AppTest, WrongUsageIsTwo) {
+  const std::vector<std::vector<std::string>> cases = {
+      {},
+      {"frobnicate"},
+      {"--frobnicate"},
+      {"load"},
+      {"models", "extra"},
+      {"models", "--timeout=soon"},
+      {"models", "--timeout=0s"},
+      {"models", "--tls-ca=/nowhere/ca.pem"},
+      {"plan", "net", "--repetitions=-1"},
+      {"plan", "net", "--shape=x"},
+      {"load", "net@int8", "--policy=/nowhere/policy.textproto"},
+      {"infer", "net"},
+      {"infer", "net", "a.npy", "--random"},
+      {"infer", "net", "/nowhere/a.npy"},
+      {"infer", "net", "/nowhere/a.npz"},
+      {"infer", "net", "/nowhere/a.jpg", "--mean=0"},
+      {"infer", "net", "--input=x"},
+      {"infer", "net", "--random", "--shape=x=a"},
+      {"infer", "net", "--random", "--shape=x=99999999999,99999999999"},
+      {"compare", "net", "--variants=fp32"},
+      {"compare", "net@int8", "--variants=fp32", "--data=/tmp"},
+      {"compare", "net", "--variants=fp32", "--data=/nowhere"},
+  };
+  for (const auto& words : cases) {
+    const Outcome outcome = Run(words);
+    EXPECT_EQ(outcome.code, kWrongUsage) << ::testing::PrintToString(words) << outcome.out;
+    EXPECT_NE(outcome.err, "") << ::testing::PrintToString(words);
+  }
+}
+
+TEST_F(AppTest, ARefusalIsOneAndNamesTheCode) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"load", "other@int8"},
+                                             {"unload", "other"},
+                                             {"plan", "other"},
+                                             {"infer", "other", "--random"},
+                                             {"compare", "other", "--variants=fp32", "--data=/tmp"},
+                                             {"health", "other"}}) {
+    std::vector<std::string> with_json = words;
+    with_json.push_back("--json");
+    const Outcome text = Run(words), json = Run(with_json);
+    EXPECT_EQ(text.code, kRefused) << words[0];
+    EXPECT_EQ(text.out, "");
+    EXPECT_THAT(text.err, StartsWith("precis: NOT_FOUND: "));
+    EXPECT_EQ(json.code, kRefused);
+    EXPECT_EQ(json.json()["error"]["code"], "NOT_FOUND");
+  }
+}
+
+TEST_F(AppTest, UnreachableServerIsOne) {
+  const char* argv[] = {"precis", "models", "--server=localhost:1"};
+  std::ostringstream out, err;
+  EXPECT_EQ(RunApp(3, argv, out, err, false), kRefused);
+  EXPECT_THAT(err.str(), HasSubstr("UNAVAILABLE"));
+}
+
+TEST_F(AppTest, HelpTeachesWithExamples) {
+  for (const char* command : {"models", "load", "unload", "infer", "compare", "plan", "stats", "health"}) {
+    const Outcome outcome = Run({command, "--help"});
+    EXPECT_EQ(outcome.code, kDone);
+    EXPECT_THAT(outcome.out, HasSubstr("Example"));
+    EXPECT_THAT(outcome.out, HasSubstr(std::string("precis ") + command));
+    EXPECT_THAT(Run({"--help"}).out, HasSubstr(command));
+  }
+}
+
+TEST_F(AppTest, Models) {
+  const Outcome text = Run({"models"});
+  EXPECT_EQ(text.code, kDone);
+  EXPECT_THAT(text.out, HasSubstr("fp32*, int8"));
+  EXPECT_THAT(text.out, HasSubstr("not an ONNX file"));
+  const Json json = Run({"--json", "models"}).json();
+  EXPECT_EQ(json["models"][0]["variants"][1]["bytes_per_inference"], 950);
+  EXPECT_EQ(json["models"][1]["state"], "UNAVAILABLE");
+}
+
+TEST_F(AppTest, LoadShowsPhasesAsLinesOrAsABar) {
+  const Outcome lines = Run({"load", "net@int8"});
+  EXPECT_EQ(lines.code, kDone);
+  EXPECT_EQ(lines.err, "net@int8: parse\nnet@int8: warm up\n");
+  EXPECT_THAT(lines.out, StartsWith("net@int8  READY"));
+  const Outcome bar = Run({"load", "net@int8"}, true);
+  EXPECT_THAT(bar.err, HasSubstr("warm up    [============            ]  50%"));
+  EXPECT_TRUE(bar.err.ends_with("\r\x1b[K"));
+  const Outcome json = Run({"load", "net@int8", "--json"}, true);
+  EXPECT_THAT(json.err, Not(HasSubstr("\r")));
+  EXPECT_EQ(json.json()["loaded"][0]["model"], "net");
+}
+
+TEST_F(AppTest, Unload) {
+  EXPECT_EQ(Run({"unload", "net", "--json"}).json()["unloaded"][0], "net");
+  EXPECT_EQ(Run({"unload", "net@int8"}).code, kRefused);  // the fake server cannot
+}
+
+TEST_F(AppTest, InferFromAnArrayPutsTheBatchInFront) {
+  const std::string path = WriteInput();
+  const Json json = Run({"infer", "net", path, "--json"}).json();
+  EXPECT_EQ(json["outputs"][0]["shape"], Json({1, 3, 2, 2}));
+  EXPECT_EQ(json["outputs"][0]["data"][7], 1.0);
+  EXPECT_EQ(Run({"infer", "net", "--input", "x=" + path}).code, kDone);
+  EXPECT_EQ(Run({"infer", "net", "--input", "y=" + path}).code, kWrongUsage);
+  std::filesystem::remove(path);
+}
+
+TEST_F(AppTest, InferShowsTheLargestValuesOfAVector) {
+  server_.inference.on_infer = [](const auto&, inference::ModelInferResponse* reply) {
+    auto* output = reply->add_outputs();
+    output->set_name("y");
+    output->set_datatype("FP32");
+    for (const int dimension : {1, 4, 1}) output->add_shape(dimension);
+    const float values[] = {1, 4, NAN, 3};
+    reply->add_raw_output_contents(values, sizeof(values));
+    return grpc::Status::OK;
+  };
+  const Outcome outcome = Run({"infer", "net", "--random", "--json", "--top=1"});
+  EXPECT_EQ(outcome.json()["outputs"][0]["top"].size(), 1u);
+  EXPECT_TRUE(outcome.json()["outputs"][0]["data"][2].is_null());
+}
+
+TEST_F(AppTest, InferSavesItsOutputs) {
+  const std::string base = std::string(::testing::TempDir()) + "precis_app_test_save";
+  for (const std::string& path : {base + ".npy", base + ".npz"}) {
+    EXPECT_EQ(Run({"infer", "net", "--random", "--seed=3", "--save=" + path}).code, kDone);
+  }
+  EXPECT_EQ(ReadNpy(base + ".npy")->shape(), (Shape{1, 3, 2, 2}));
+  EXPECT_EQ(ReadNpz(base + ".npz")->at("x").shape(), (Shape{1, 3, 2, 2}));
+  EXPECT_EQ(Run({"infer", "net", base + ".npz"}).code, kDone);
+  std::filesystem::remove(base + ".npy");
+  std::filesystem::remove(base + ".npz");
+  EXPECT_EQ(Run({"infer", "net", "--random", "--save=/nowhere/x.npy"}).code, kWrongUsage);
+}
+
+TEST_F(AppTest, RandomInputsRepeatWithTheirSeed) {
+  const auto data = [&](const char* seed) {
+    return Run({"infer", "net", "--random", "--json", seed}).json()["outputs"][0]["data"];
+  };
+  EXPECT_EQ(data("--seed=1"), data("--seed=1"));
+  EXPECT_NE(data("--seed=1"), data("--seed=2"));
+}
+
+TEST_F(AppTest, CompareHasTheColumnsThatScriptsRelyOn) {
+  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "precis_app_test_compare";
+  std::filesystem::create_directories(folder);
+  const Tensor images = Tensor::From<uint8_t>({3, 2, 2, 3}, std::vector<uint8_t>(36, 9));
+  std::ofstream(folder / "images.npy", std::ios::binary) << FormatNpy(images.view());
+  const std::vector<std::string> words = {"compare", "net", "--variants=fp32,int8,bf16", "--data=" + folder.string(),
+                                          "--rows=1:"};
+  EXPECT_EQ(Run(words).code, kWrongUsage);  // nothing says how to preprocess
+  std::vector<std::string> with_mean = words;
+  with_mean.push_back("--mean=0.1");
+  EXPECT_THAT(Run(with_mean).out, HasSubstr("AGREEMENT"));
+  with_mean.push_back("--json");
+  const Json json = Run(with_mean).json();
+  EXPECT_EQ(server_.precision.last_load.variant(), "bf16");  // it was not loaded
+  ASSERT_EQ(json["variants"].size(), 3u);
+  for (const Json& row : json["variants"]) {
+    EXPECT_TRUE(row["top1"].is_null());
+    EXPECT_EQ(row["agreement"], 100.0);
+    EXPECT_TRUE(row["sqnr_db"].is_null());
+    EXPECT_EQ(row["samples"], 2);
+    EXPECT_GT(row["latency_ms"]["p99"].get<double>(), 0);
+    for (const char* key : {"variant", "cosine", "weight_bytes", "bytes_per_inference"}) EXPECT_TRUE(row.contains(key));
+  }
+  EXPECT_EQ(json["variants"][1]["bytes_per_inference"], 950);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(AppTest, PlanAndStats) {
+  EXPECT_THAT(Run({"plan", "net@int8"}).out, HasSubstr("brgconv:avx512_core_vnni"));
+  EXPECT_EQ(Run({"plan", "net@int8", "--repetitions=5", "--json"}).json()["layers"][0]["time_us"], 5.0);
+  EXPECT_THAT(Run({"stats"}).out, HasSubstr("net@fp32"));
+  EXPECT_EQ(Run({"stats", "--json"}).json()["models"][0]["mean_ms"]["total"], 2.0);
+}
+
+TEST_F(AppTest, HealthTellsByItsExitCode) {
+  server_.SetServing(true);
+  EXPECT_EQ(Run({"health"}).out, "SERVING\n");
+  EXPECT_EQ(Run({"health", "--wait-ready=20s", "--json"}).json()["status"], "SERVING");
+  server_.SetServing(false);
+  EXPECT_EQ(Run({"health"}).code, kRefused);
+  EXPECT_EQ(Run({"health", "--wait-ready=50ms"}).code, kRefused);
+}
+
+TEST_F(AppTest, Version) {
+  EXPECT_THAT(Run({"version"}).out, HasSubstr("server fake 9"));
+  EXPECT_EQ(Run({"version", "--json"}).json()["server"]["version"], "9");
+}
+
+TEST(TableTest, ColumnsLineUp) {
+  Table table({"NAME", ">N"});
+  table.AddRow({"é", "7"});
+  table.AddRow({"longer", "1234"});
+  std::ostringstream out;
+  table.Print(out);
+  EXPECT_EQ(out.str(), "NAME       N\né          7\nlonger  1234\n");
+}
+
+TEST(TableTest, Numbers) {
+  EXPECT_EQ(FormatBytes(0), "0 B");
+  EXPECT_EQ(FormatBytes(999), "999 B");
+  EXPECT_EQ(FormatBytes(1500), "1.5 kB");
+  EXPECT_EQ(FormatBytes(999'960), "1.0 MB");
+  EXPECT_EQ(FormatNumber(INFINITY, 2), "-");
+  EXPECT_EQ(FormatNumber(1.005, 1), "1.0");
+}
+
+TEST(ModelNameTest, VariantFollowsTheLastAt) {
+  EXPECT_EQ(SplitModelName("net").variant, "");
+  EXPECT_EQ(SplitModelName("net@int8").model, "net");
+  EXPECT_EQ(SplitModelName("a@b@int8").model, "a@b");
+}
+
+}  // namespace
+}  // namespace precis::cli
