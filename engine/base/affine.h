@@ -18,7 +18,9 @@ inline int32_t QuantizeAffine(float x, float scale, int32_t zero_point, int32_t 
 }
 
 // Real number that level `q` stands for.
-inline float DequantizeAffine(int32_t q, float scale, int32_t zero_point) { return scale * static_cast<float>(q - zero_point); }
+inline float DequantizeAffine(int32_t q, float scale, int32_t zero_point) {
+  return scale * static_cast<float>(q - zero_point);
+}
 
 }  // namespace precis
 

@@ -15,12 +15,20 @@ namespace precis::kernels {
 namespace {
 
 // Stored forms whose bits are not their value.
-struct Half { uint16_t bits; };
-struct Bfloat { uint16_t bits; };
-struct Truth { uint8_t byte; };
+struct Half {
+  uint16_t bits;
+};
+struct Bfloat {
+  uint16_t bits;
+};
+struct Truth {
+  uint8_t byte;
+};
 
 template <typename T>
-T Load(T x) { return x; }
+T Load(T x) {
+  return x;
+}
 float Load(Half x) { return F16ToF32(x.bits); }
 float Load(Bfloat x) { return BF16ToF32(x.bits); }
 uint8_t Load(Truth x) { return x.byte != 0; }
@@ -75,7 +83,8 @@ CastFunction FindCast(DataType from, DataType to) {
 absl::StatusOr<Kernel> Make(const ir::Cast&, const KernelSpec& spec) {
   if (spec.inputs[0].quant.has_value() || spec.outputs[0].quant.has_value()) return Unsupported(spec);
   const CastFunction cast = FindCast(spec.inputs[0].dtype, spec.outputs[0].dtype);
-  return Kernel([cast, count = NumElements(spec.inputs[0].shape)](std::span<const TensorView> in, std::span<const MutableTensorView> out) {
+  return Kernel([cast, count = NumElements(spec.inputs[0].shape)](std::span<const TensorView> in,
+                                                                  std::span<const MutableTensorView> out) {
     cast(in[0].data, out[0].data, count);
   });
 }

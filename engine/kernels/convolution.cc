@@ -36,14 +36,16 @@ absl::StatusOr<Kernel> Make(const ir::Conv& op, const KernelSpec& spec) {
           T* y = static_cast<T*>(out[0].data);
           for (int64_t nf = 0; nf < batch * filters; ++nf) {
             const int64_t n = nf / filters, f = nf % filters;
-            const T* x = static_cast<const T*>(in[0].data) + (n * channels + f / group_filters * group_channels) * in_cells;
+            const T* x =
+                static_cast<const T*>(in[0].data) + (n * channels + f / group_filters * group_channels) * in_cells;
             const T* weights = static_cast<const T*>(in[1].data) + f * group_channels * taps;
             Window3::ForEach(w.out, [&](const Window3::Dims& at, int64_t) {
               A sum = static_cast<A>(Bias<T>(in, f));
               Window3::ForEach(w.kernel, [&](const Window3::Dims& k, int64_t tap) {
                 const int64_t cell = w.Cell(w.in, at, k);
                 if (cell < 0) return;
-                for (int64_t c = 0; c < group_channels; ++c) sum += static_cast<A>(x[c * in_cells + cell]) * static_cast<A>(weights[c * taps + tap]);
+                for (int64_t c = 0; c < group_channels; ++c)
+                  sum += static_cast<A>(x[c * in_cells + cell]) * static_cast<A>(weights[c * taps + tap]);
               });
               *y++ = static_cast<T>(sum);
             });
@@ -64,7 +66,8 @@ absl::StatusOr<Kernel> Make(const ir::ConvTranspose& op, const KernelSpec& spec)
       [&](auto tag) -> absl::StatusOr<Kernel> {
         using T = typename decltype(tag)::type;
         return Kernel([=](std::span<const TensorView> in, std::span<const MutableTensorView> out) {
-          const int64_t in_cells = Window3::Size(w.in), out_cells = Window3::Size(w.out), taps = Window3::Size(w.kernel);
+          const int64_t in_cells = Window3::Size(w.in), out_cells = Window3::Size(w.out),
+                        taps = Window3::Size(w.kernel);
           std::vector<double> plane(static_cast<size_t>(out_cells));  // every source cell adds its footprint
           for (int64_t nf = 0; nf < batch * filters; ++nf) {
             const int64_t n = nf / filters, f = nf % filters, group = f / group_filters;
@@ -75,7 +78,9 @@ absl::StatusOr<Kernel> Make(const ir::ConvTranspose& op, const KernelSpec& spec)
               Window3::ForEach(w.in, [&](const Window3::Dims& at, int64_t from) {
                 Window3::ForEach(w.kernel, [&](const Window3::Dims& k, int64_t tap) {
                   const int64_t cell = w.Cell(w.out, at, k);
-                  if (cell >= 0) plane[static_cast<size_t>(cell)] += static_cast<double>(x[from]) * static_cast<double>(weights[tap]);
+                  if (cell >= 0)
+                    plane[static_cast<size_t>(cell)] +=
+                        static_cast<double>(x[from]) * static_cast<double>(weights[tap]);
                 });
               });
             }

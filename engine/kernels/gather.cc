@@ -13,7 +13,8 @@ namespace precis::kernels {
 namespace {
 
 int64_t Product(const Shape& shape, size_t begin, size_t end) {
-  return NumElements(Shape(shape.begin() + static_cast<std::ptrdiff_t>(begin), shape.begin() + static_cast<std::ptrdiff_t>(end)));
+  return NumElements(
+      Shape(shape.begin() + static_cast<std::ptrdiff_t>(begin), shape.begin() + static_cast<std::ptrdiff_t>(end)));
 }
 
 }  // namespace
@@ -79,7 +80,8 @@ absl::StatusOr<Kernel> Make(const ir::GatherNd& op, const KernelSpec& spec) {
       T* dst = static_cast<T*>(out[0].data);
       for (int64_t t = 0; t < batches * tuples; ++t, dst += slice) {
         const T* src = static_cast<const T*>(in[0].data) + t / tuples * batch_size;
-        for (size_t k = 0; k < depth; ++k) src += indices.Position(t * static_cast<int64_t>(depth) + static_cast<int64_t>(k), dims[k]) * steps[k];
+        for (size_t k = 0; k < depth; ++k)
+          src += indices.Position(t * static_cast<int64_t>(depth) + static_cast<int64_t>(k), dims[k]) * steps[k];
         std::memcpy(dst, src, static_cast<size_t>(slice) * sizeof(T));
       }
     });

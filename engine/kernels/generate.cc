@@ -119,7 +119,8 @@ absl::StatusOr<Kernel> Make(const ir::EyeLike& op, const KernelSpec& spec) {
       [&](auto tag) -> absl::StatusOr<Kernel> {
         using T = typename decltype(tag)::type;
         return Kernel([=](Inputs, Outputs out) {
-          for (int64_t i = 0; i < rows * columns; ++i) Data<T>(out[0])[i] = static_cast<T>(i % columns - i / columns == k);
+          for (int64_t i = 0; i < rows * columns; ++i)
+            Data<T>(out[0])[i] = static_cast<T>(i % columns - i / columns == k);
         });
       },
       absl::StatusOr<Kernel>(Unsupported(spec)));

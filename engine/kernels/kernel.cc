@@ -24,12 +24,14 @@ struct MovesElements {
     return (std::holds_alternative<Ops>(op) || ...);
   }
   bool operator()(const ir::Op& op) const {
-    if (const auto* scatter = std::get_if<ir::ScatterElements>(&op)) return scatter->reduction == ir::ScatterReduction::kNone;
+    if (const auto* scatter = std::get_if<ir::ScatterElements>(&op))
+      return scatter->reduction == ir::ScatterReduction::kNone;
     if (const auto* scatter = std::get_if<ir::ScatterNd>(&op)) return scatter->reduction == ir::ScatterReduction::kNone;
     if (const auto* resize = std::get_if<ir::Resize>(&op)) return resize->mode == ir::ResizeMode::kNearest;
-    return OneOf<ir::Identity, ir::Reshape, ir::Flatten, ir::Squeeze, ir::Unsqueeze, ir::Transpose, ir::Concat, ir::Split, ir::Slice,
-                 ir::Gather, ir::GatherElements, ir::GatherNd, ir::Expand, ir::Tile, ir::Pad, ir::ShapeOf, ir::SizeOf,
-                 ir::ConstantOfShape, ir::DepthToSpace, ir::SpaceToDepth, ir::Trilu, ir::OneHot, ir::Where>(op);
+    return OneOf<ir::Identity, ir::Reshape, ir::Flatten, ir::Squeeze, ir::Unsqueeze, ir::Transpose, ir::Concat,
+                 ir::Split, ir::Slice, ir::Gather, ir::GatherElements, ir::GatherNd, ir::Expand, ir::Tile, ir::Pad,
+                 ir::ShapeOf, ir::SizeOf, ir::ConstantOfShape, ir::DepthToSpace, ir::SpaceToDepth, ir::Trilu,
+                 ir::OneHot, ir::Where>(op);
   }
 };
 
@@ -71,27 +73,29 @@ absl::StatusOr<Kernel> MakeThroughF32(const KernelSpec& spec) {
     if (!IsNarrowFloat(spec.inputs[i].dtype)) wide.inputs[i].constant = spec.inputs[i].constant;
   }
   PRECIS_ASSIGN_OR_RETURN(Kernel kernel, MakeDirect(wide));
-  return Kernel([kernel = std::move(kernel)](std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) {
-    std::vector<TensorView> wide_inputs(inputs.begin(), inputs.end());
-    std::vector<MutableTensorView> wide_outputs(outputs.begin(), outputs.end());
-    std::vector<Tensor> owned;
-    owned.reserve(inputs.size() + outputs.size());  // views keep pointing at these
-    for (TensorView& input : wide_inputs) {
-      if (input.data == nullptr || !IsNarrowFloat(input.dtype)) continue;
-      owned.emplace_back(DataType::kF32, input.shape);
-      Widen(input, owned.back().As<float>().data());
-      input = owned.back().view();
-    }
-    for (MutableTensorView& output : wide_outputs) {
-      if (output.data == nullptr || !IsNarrowFloat(output.dtype)) continue;
-      owned.emplace_back(DataType::kF32, output.shape);
-      output = {DataType::kF32, output.shape, owned.back().data()};
-    }
-    kernel(wide_inputs, wide_outputs);
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (wide_outputs[i].data != outputs[i].data) Narrow(static_cast<const float*>(wide_outputs[i].data), outputs[i]);
-    }
-  });
+  return Kernel(
+      [kernel = std::move(kernel)](std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) {
+        std::vector<TensorView> wide_inputs(inputs.begin(), inputs.end());
+        std::vector<MutableTensorView> wide_outputs(outputs.begin(), outputs.end());
+        std::vector<Tensor> owned;
+        owned.reserve(inputs.size() + outputs.size());  // views keep pointing at these
+        for (TensorView& input : wide_inputs) {
+          if (input.data == nullptr || !IsNarrowFloat(input.dtype)) continue;
+          owned.emplace_back(DataType::kF32, input.shape);
+          Widen(input, owned.back().As<float>().data());
+          input = owned.back().view();
+        }
+        for (MutableTensorView& output : wide_outputs) {
+          if (output.data == nullptr || !IsNarrowFloat(output.dtype)) continue;
+          owned.emplace_back(DataType::kF32, output.shape);
+          output = {DataType::kF32, output.shape, owned.back().data()};
+        }
+        kernel(wide_inputs, wide_outputs);
+        for (size_t i = 0; i < outputs.size(); ++i) {
+          if (wide_outputs[i].data != outputs[i].data)
+            Narrow(static_cast<const float*>(wide_outputs[i].data), outputs[i]);
+        }
+      });
 }
 
 std::string TypeNames(const std::vector<KernelSpec::Operand>& operands) {
@@ -104,8 +108,8 @@ std::string TypeNames(const std::vector<KernelSpec::Operand>& operands) {
 }  // namespace
 
 absl::Status Unsupported(const KernelSpec& spec) {
-  return absl::UnimplementedError(
-      absl::StrCat("no plain kernel for ", ir::OpName(spec.op), " of ", TypeNames(spec.inputs), " to ", TypeNames(spec.outputs)));
+  return absl::UnimplementedError(absl::StrCat("no plain kernel for ", ir::OpName(spec.op), " of ",
+                                               TypeNames(spec.inputs), " to ", TypeNames(spec.outputs)));
 }
 
 absl::StatusOr<Kernel> MakeKernel(const KernelSpec& spec) {

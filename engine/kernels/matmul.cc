@@ -48,13 +48,16 @@ void Multiply(const T* a, const Matrix& ma, const T* b, const Matrix& mb, T* y, 
       for (int64_t k = 0; k < ma.columns; ++k) {
         const A x = static_cast<A>(a[m * ma.row_stride + k * ma.column_stride]);
         const T* row = b + k * mb.row_stride + first * mb.column_stride;
-        for (int64_t n = 0; n < width; ++n) sums[static_cast<size_t>(n)] += x * static_cast<A>(row[n * mb.column_stride]);
+        for (int64_t n = 0; n < width; ++n)
+          sums[static_cast<size_t>(n)] += x * static_cast<A>(row[n * mb.column_stride]);
       }
       for (int64_t n = 0; n < width; ++n) {
         const A sum = sums[static_cast<size_t>(n)];
         T& result = y[m * mb.columns + first + n];
-        if constexpr (std::is_floating_point_v<T>) result = static_cast<T>(static_cast<double>(alpha) * sum);
-        else result = static_cast<T>(sum);
+        if constexpr (std::is_floating_point_v<T>)
+          result = static_cast<T>(static_cast<double>(alpha) * sum);
+        else
+          result = static_cast<T>(sum);
       }
     }
   }
@@ -71,7 +74,8 @@ absl::StatusOr<Kernel> Make(const ir::MatMul& op, const KernelSpec& spec) {
   for (int64_t& stride : out_strides) stride *= ma.rows * mb.columns;
   const Nest nest(batch, {BatchStrides(a, batch), BatchStrides(b, batch), out_strides});
   const bool has_bias = spec.inputs.size() > 2 && spec.inputs[2].present;
-  const Nest bias_nest(out_shape, {ir::BroadcastStrides(has_bias ? spec.inputs[2].shape : Shape{}, out_shape), RowMajorStrides(out_shape)});
+  const Nest bias_nest(out_shape, {ir::BroadcastStrides(has_bias ? spec.inputs[2].shape : Shape{}, out_shape),
+                                   RowMajorStrides(out_shape)});
   return VisitNumber(
       spec.inputs[0].dtype,
       [&](auto tag) -> absl::StatusOr<Kernel> {

@@ -25,7 +25,9 @@ absl::StatusOr<Kernel> MakeCopy(const KernelSpec& spec) {
 
 // One copy from input 0 to output 0.
 Kernel Apply(StridedCopy copy) {
-  return [copy = std::move(copy)](std::span<const TensorView> in, std::span<const MutableTensorView> out) { copy(in[0].data, out[0].data); };
+  return [copy = std::move(copy)](std::span<const TensorView> in, std::span<const MutableTensorView> out) {
+    copy(in[0].data, out[0].data);
+  };
 }
 
 Ints NumbersOf(const KernelSpec& spec, size_t input) {
@@ -46,7 +48,8 @@ StridedCopy Permute(const Shape& view_shape, const Ints& perm, size_t element_by
 }
 
 // Copies between a tensor of shape `whole` and its parts of `sizes` along `axis`; to_parts: whole -> parts.
-std::vector<StridedCopy> PartCopies(const Shape& whole, size_t axis, const Ints& sizes, size_t element_bytes, bool to_parts) {
+std::vector<StridedCopy> PartCopies(const Shape& whole, size_t axis, const Ints& sizes, size_t element_bytes,
+                                    bool to_parts) {
   std::vector<StridedCopy> copies;
   const Ints strides = RowMajorStrides(whole);
   int64_t start = 0;
@@ -101,7 +104,8 @@ absl::StatusOr<Kernel> Make(const ir::Split& op, const KernelSpec& spec) {
 
 absl::StatusOr<Kernel> Make(const ir::Slice&, const KernelSpec& spec) {
   const Shape& x = spec.inputs[0].shape;
-  PRECIS_ASSIGN_OR_RETURN(const auto ranges, ir::ResolveSlice(x, NumbersOf(spec, 1), NumbersOf(spec, 2), NumbersOf(spec, 3), NumbersOf(spec, 4)));
+  PRECIS_ASSIGN_OR_RETURN(const auto ranges, ir::ResolveSlice(x, NumbersOf(spec, 1), NumbersOf(spec, 2),
+                                                              NumbersOf(spec, 3), NumbersOf(spec, 4)));
   const Ints strides = RowMajorStrides(x);
   Ints sizes, src;
   int64_t offset = 0;
@@ -116,7 +120,8 @@ absl::StatusOr<Kernel> Make(const ir::Slice&, const KernelSpec& spec) {
 
 absl::StatusOr<Kernel> Make(const ir::Expand&, const KernelSpec& spec) {
   const Shape& out = spec.outputs[0].shape;
-  return Apply(StridedCopy(out, ir::BroadcastStrides(spec.inputs[0].shape, out), RowMajorStrides(out), ElementBytes(spec)));
+  return Apply(
+      StridedCopy(out, ir::BroadcastStrides(spec.inputs[0].shape, out), RowMajorStrides(out), ElementBytes(spec)));
 }
 
 absl::StatusOr<Kernel> Make(const ir::Tile&, const KernelSpec& spec) {

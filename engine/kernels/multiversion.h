@@ -15,7 +15,9 @@ template <typename Body, typename... Args>
 struct Multiversion {
   [[gnu::optimize("O3")]] static void Baseline(Args... args) { Body::Run(args...); }
   [[gnu::target("avx2,fma"), gnu::optimize("O3")]] static void Avx2(Args... args) { Body::Run(args...); }
-  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl"), gnu::optimize("O3")]] static void Avx512(Args... args) { Body::Run(args...); }
+  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl"), gnu::optimize("O3")]] static void Avx512(Args... args) {
+    Body::Run(args...);
+  }
 };
 
 template <typename Body, typename... Args>

@@ -37,11 +37,13 @@ void CopyRow(const T* src, int64_t src_stride, T* dst, int64_t dst_stride, int64
 
 }  // namespace
 
-Nest::Nest(std::vector<int64_t> loop_sizes, std::vector<std::vector<int64_t>> operand_strides) : strides(operand_strides.size()) {
+Nest::Nest(std::vector<int64_t> loop_sizes, std::vector<std::vector<int64_t>> operand_strides)
+    : strides(operand_strides.size()) {
   for (size_t d = 0; d < loop_sizes.size(); ++d) {
     if (loop_sizes[d] == 1) continue;
     bool merge = !sizes.empty();
-    for (size_t i = 0; merge && i < strides.size(); ++i) merge = strides[i].back() == operand_strides[i][d] * loop_sizes[d];
+    for (size_t i = 0; merge && i < strides.size(); ++i)
+      merge = strides[i].back() == operand_strides[i][d] * loop_sizes[d];
     if (!merge) {
       sizes.push_back(1);
       for (auto& list : strides) list.push_back(0);
@@ -57,8 +59,8 @@ Nest::Nest(std::vector<int64_t> loop_sizes, std::vector<std::vector<int64_t>> op
 
 bool Nest::empty() const { return std::find(sizes.begin(), sizes.end(), 0) != sizes.end(); }
 
-StridedCopy::StridedCopy(std::vector<int64_t> sizes, std::vector<int64_t> src_strides, std::vector<int64_t> dst_strides, size_t element_bytes,
-                         int64_t src_offset, int64_t dst_offset)
+StridedCopy::StridedCopy(std::vector<int64_t> sizes, std::vector<int64_t> src_strides, std::vector<int64_t> dst_strides,
+                         size_t element_bytes, int64_t src_offset, int64_t dst_offset)
     : nest_(std::move(sizes), {std::move(src_strides), std::move(dst_strides)}),
       way_(Way::kStrided),
       element_bytes_(element_bytes),
@@ -74,7 +76,8 @@ StridedCopy::StridedCopy(std::vector<int64_t> sizes, std::vector<int64_t> src_st
   for (size_t d = 0; d + 1 < depth; ++d) {
     if (nest_.strides[0][d] != 1) continue;
     for (auto* list : {&nest_.sizes, &nest_.strides[0], &nest_.strides[1]}) {
-      std::rotate(list->begin() + static_cast<std::ptrdiff_t>(d), list->begin() + static_cast<std::ptrdiff_t>(d) + 1, list->end() - 1);
+      std::rotate(list->begin() + static_cast<std::ptrdiff_t>(d), list->begin() + static_cast<std::ptrdiff_t>(d) + 1,
+                  list->end() - 1);
     }
     way_ = Way::kTiles;
     return;
@@ -92,7 +95,8 @@ void StridedCopy::operator()(const void* src, void* dst) const {
       const int64_t rows = nest_.sizes[depth - 2], row_stride = nest_.strides[1][depth - 2];
       Walk<2>(nest_, 2, [&](const auto& at) { CopyTiles(from + at[0], to + at[1], rows, row_stride, n, ss); });
     } else if (way_ == Way::kRows) {
-      Walk<2>(nest_, 1, [&](const auto& at) { std::memcpy(to + at[1], from + at[0], static_cast<size_t>(n) * sizeof(T)); });
+      Walk<2>(nest_, 1,
+              [&](const auto& at) { std::memcpy(to + at[1], from + at[0], static_cast<size_t>(n) * sizeof(T)); });
     } else {
       Walk<2>(nest_, 1, [&](const auto& at) { CopyRow(from + at[0], ss, to + at[1], ds, n); });
     }

@@ -50,8 +50,8 @@ void Walk(const Nest& nest, size_t kept, F f) {
 class StridedCopy {
  public:
   // Strides and offsets in elements; a source stride of 0 repeats. Every destination element is written at most once.
-  StridedCopy(std::vector<int64_t> sizes, std::vector<int64_t> src_strides, std::vector<int64_t> dst_strides, size_t element_bytes,
-              int64_t src_offset = 0, int64_t dst_offset = 0);
+  StridedCopy(std::vector<int64_t> sizes, std::vector<int64_t> src_strides, std::vector<int64_t> dst_strides,
+              size_t element_bytes, int64_t src_offset = 0, int64_t dst_offset = 0);
   void operator()(const void* src, void* dst) const;
 
  private:

@@ -25,7 +25,8 @@ Statistics Measure(const T* x, int64_t count, double epsilon) {
   double sum = 0, squares = 0;
   for (int64_t i = 0; i < count; ++i) sum += static_cast<double>(x[i]);
   const double mean = sum / static_cast<double>(count);
-  for (int64_t i = 0; i < count; ++i) squares += (static_cast<double>(x[i]) - mean) * (static_cast<double>(x[i]) - mean);
+  for (int64_t i = 0; i < count; ++i)
+    squares += (static_cast<double>(x[i]) - mean) * (static_cast<double>(x[i]) - mean);
   return {mean, 1.0 / std::sqrt(squares / static_cast<double>(count) + epsilon)};
 }
 
@@ -33,7 +34,8 @@ Statistics Measure(const T* x, int64_t count, double epsilon) {
 template <typename F>
 absl::StatusOr<Kernel> VisitFloatKernel(const KernelSpec& spec, F make) {
   return VisitFloat(
-      spec.inputs[0].dtype, [&make](auto tag) -> absl::StatusOr<Kernel> { return make(tag); }, absl::StatusOr<Kernel>(Unsupported(spec)));
+      spec.inputs[0].dtype, [&make](auto tag) -> absl::StatusOr<Kernel> { return make(tag); },
+      absl::StatusOr<Kernel>(Unsupported(spec)));
 }
 
 // x [N,C,…]: `channels_per_group` channels share their statistics; scale and bias are per channel.
@@ -50,7 +52,8 @@ absl::StatusOr<Kernel> MakeGrouped(const KernelSpec& spec, int64_t channels_per_
         const Statistics s = Measure(x, channels_per_group * inner, static_cast<double>(epsilon));
         for (int64_t i = 0; i < channels_per_group * inner; ++i) {
           const int64_t c = (first + i / inner) % channels;
-          y[i] = static_cast<T>((static_cast<double>(x[i]) - s.mean) * s.inverse_deviation * static_cast<double>(scale[c]) +
+          y[i] = static_cast<T>((static_cast<double>(x[i]) - s.mean) * s.inverse_deviation *
+                                    static_cast<double>(scale[c]) +
                                 static_cast<double>(bias[c]));
         }
       }
@@ -65,21 +68,26 @@ absl::StatusOr<Kernel> Make(const ir::BatchNorm& op, const KernelSpec& spec) {
   const int64_t channels = x_shape[1], inner = Product(x_shape, 2);
   return VisitFloatKernel(spec, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    return Kernel([=, planes = x_shape[0] * channels, epsilon = static_cast<double>(op.epsilon)](Inputs in, Outputs out) {
-      const auto parameter = [&in](size_t i, int64_t c) { return static_cast<double>(static_cast<const T*>(in[i].data)[c]); };
-      for (int64_t p = 0; p < planes; ++p) {
-        const int64_t c = p % channels;
-        const double factor = parameter(1, c) / std::sqrt(parameter(4, c) + epsilon);
-        const double offset = parameter(2, c) - parameter(3, c) * factor;
-        const T* x = static_cast<const T*>(in[0].data) + p * inner;
-        T* y = static_cast<T*>(out[0].data) + p * inner;
-        for (int64_t i = 0; i < inner; ++i) y[i] = static_cast<T>(static_cast<double>(x[i]) * factor + offset);
-      }
-    });
+    return Kernel(
+        [=, planes = x_shape[0] * channels, epsilon = static_cast<double>(op.epsilon)](Inputs in, Outputs out) {
+          const auto parameter = [&in](size_t i, int64_t c) {
+            return static_cast<double>(static_cast<const T*>(in[i].data)[c]);
+          };
+          for (int64_t p = 0; p < planes; ++p) {
+            const int64_t c = p % channels;
+            const double factor = parameter(1, c) / std::sqrt(parameter(4, c) + epsilon);
+            const double offset = parameter(2, c) - parameter(3, c) * factor;
+            const T* x = static_cast<const T*>(in[0].data) + p * inner;
+            T* y = static_cast<T*>(out[0].data) + p * inner;
+            for (int64_t i = 0; i < inner; ++i) y[i] = static_cast<T>(static_cast<double>(x[i]) * factor + offset);
+          }
+        });
   });
 }
 
-absl::StatusOr<Kernel> Make(const ir::InstanceNorm& op, const KernelSpec& spec) { return MakeGrouped(spec, 1, op.epsilon); }
+absl::StatusOr<Kernel> Make(const ir::InstanceNorm& op, const KernelSpec& spec) {
+  return MakeGrouped(spec, 1, op.epsilon);
+}
 
 absl::StatusOr<Kernel> Make(const ir::GroupNorm& op, const KernelSpec& spec) {
   return MakeGrouped(spec, spec.inputs[0].shape[1] / op.groups, op.epsilon);
@@ -102,22 +110,25 @@ absl::StatusOr<Kernel> Make(const ir::LayerNorm& op, const KernelSpec& spec) {
   }
   return VisitFloatKernel(spec, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    return Kernel([=, scale_at = used[0], bias_at = used[1], epsilon = static_cast<double>(op.epsilon)](Inputs in, Outputs out) {
-      for (int64_t r = 0; r < rows; ++r) {
-        const T* x = static_cast<const T*>(in[0].data) + r * size;
-        T* y = static_cast<T*>(out[0].data) + r * size;
-        const Statistics s = Measure(x, size, epsilon);
-        for (int64_t i = 0; i < size; ++i) {
-          const auto at = static_cast<size_t>(i);
-          double value = (static_cast<double>(x[i]) - s.mean) * s.inverse_deviation;
-          if (!scale_at.empty()) value *= static_cast<double>(static_cast<const T*>(in[1].data)[scale_at[at]]);
-          if (!bias_at.empty()) value += static_cast<double>(static_cast<const T*>(in[2].data)[bias_at[at]]);
-          y[i] = static_cast<T>(value);
-        }
-        if (out.size() > 1 && out[1].data != nullptr) static_cast<float*>(out[1].data)[r] = static_cast<float>(s.mean);
-        if (out.size() > 2 && out[2].data != nullptr) static_cast<float*>(out[2].data)[r] = static_cast<float>(s.inverse_deviation);
-      }
-    });
+    return Kernel(
+        [=, scale_at = used[0], bias_at = used[1], epsilon = static_cast<double>(op.epsilon)](Inputs in, Outputs out) {
+          for (int64_t r = 0; r < rows; ++r) {
+            const T* x = static_cast<const T*>(in[0].data) + r * size;
+            T* y = static_cast<T*>(out[0].data) + r * size;
+            const Statistics s = Measure(x, size, epsilon);
+            for (int64_t i = 0; i < size; ++i) {
+              const auto at = static_cast<size_t>(i);
+              double value = (static_cast<double>(x[i]) - s.mean) * s.inverse_deviation;
+              if (!scale_at.empty()) value *= static_cast<double>(static_cast<const T*>(in[1].data)[scale_at[at]]);
+              if (!bias_at.empty()) value += static_cast<double>(static_cast<const T*>(in[2].data)[bias_at[at]]);
+              y[i] = static_cast<T>(value);
+            }
+            if (out.size() > 1 && out[1].data != nullptr)
+              static_cast<float*>(out[1].data)[r] = static_cast<float>(s.mean);
+            if (out.size() > 2 && out[2].data != nullptr)
+              static_cast<float*>(out[2].data)[r] = static_cast<float>(s.inverse_deviation);
+          }
+        });
   });
 }
 
@@ -135,9 +146,12 @@ absl::StatusOr<Kernel> Make(const ir::Lrn& op, const KernelSpec& spec) {
           const int64_t low = std::max<int64_t>(0, c - before), high = std::min(channels - 1, c + after);
           for (int64_t i = 0; i < inner; ++i) {
             double squares = 0;
-            for (int64_t k = low; k <= high; ++k) squares += static_cast<double>(x[k * inner + i]) * static_cast<double>(x[k * inner + i]);
-            const double base = static_cast<double>(op.bias) + static_cast<double>(op.alpha) / static_cast<double>(op.size) * squares;
-            y[c * inner + i] = static_cast<T>(static_cast<double>(x[c * inner + i]) * std::pow(base, -static_cast<double>(op.beta)));
+            for (int64_t k = low; k <= high; ++k)
+              squares += static_cast<double>(x[k * inner + i]) * static_cast<double>(x[k * inner + i]);
+            const double base =
+                static_cast<double>(op.bias) + static_cast<double>(op.alpha) / static_cast<double>(op.size) * squares;
+            y[c * inner + i] =
+                static_cast<T>(static_cast<double>(x[c * inner + i]) * std::pow(base, -static_cast<double>(op.beta)));
           }
         }
       }
@@ -162,7 +176,8 @@ absl::StatusOr<Kernel> Make(const ir::LpNorm& op, const KernelSpec& spec) {
           sum += p == 1 ? std::abs(value) : value * value;
         }
         const double norm = p == 1 ? sum : std::sqrt(sum);
-        for (int64_t i = 0; i < size; ++i) y[i * inner] = norm == 0 ? T{0} : static_cast<T>(static_cast<double>(x[i * inner]) / norm);
+        for (int64_t i = 0; i < size; ++i)
+          y[i * inner] = norm == 0 ? T{0} : static_cast<T>(static_cast<double>(x[i * inner]) / norm);
       }
     });
   });
@@ -171,7 +186,8 @@ absl::StatusOr<Kernel> Make(const ir::LpNorm& op, const KernelSpec& spec) {
 absl::StatusOr<Kernel> Make(const ir::Softmax& op, const KernelSpec& spec) {
   const Shape& x_shape = spec.inputs[0].shape;
   const bool scalar = x_shape.empty();
-  const int64_t size = scalar ? 1 : x_shape[static_cast<size_t>(op.axis)], inner = scalar ? 1 : Product(x_shape, op.axis + 1);
+  const int64_t size = scalar ? 1 : x_shape[static_cast<size_t>(op.axis)],
+                inner = scalar ? 1 : Product(x_shape, op.axis + 1);
   const int64_t lines = size == 0 ? 0 : NumElements(x_shape) / size;
   return VisitFloatKernel(spec, [&](auto tag) {
     using T = typename decltype(tag)::type;

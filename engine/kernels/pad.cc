@@ -46,7 +46,8 @@ T PadValue(std::span<const TensorView> in, const std::optional<ir::QuantParams>&
   if (quant.has_value()) {
     const float real = !given ? 0.0f : *static_cast<const float*>(in[2].data);
     const bool is_signed = dtype == DataType::kS8;
-    return static_cast<T>(QuantizeAffine(real, quant->scale(), quant->zero_point(), is_signed ? -128 : 0, is_signed ? 127 : 255));
+    return static_cast<T>(
+        QuantizeAffine(real, quant->scale(), quant->zero_point(), is_signed ? -128 : 0, is_signed ? 127 : 255));
   }
   T value{0};
   if (given) std::memcpy(&value, in[2].data, sizeof(T));
@@ -72,7 +73,8 @@ int64_t SourceCell(ir::PadMode mode, int64_t i, int64_t begin, int64_t size) {
 absl::StatusOr<Kernel> Make(const ir::Pad& op, const KernelSpec& spec) {
   const Shape &x = spec.inputs[0].shape, &out_shape = spec.outputs[0].shape;
   const DataType dtype = spec.inputs[0].dtype;
-  if (spec.inputs[0].quant.has_value() && spec.inputs.size() > 2 && spec.inputs[2].present && spec.inputs[2].dtype != DataType::kF32) {
+  if (spec.inputs[0].quant.has_value() && spec.inputs.size() > 2 && spec.inputs[2].present &&
+      spec.inputs[2].dtype != DataType::kF32) {
     return Unsupported(spec);
   }
   PRECIS_ASSIGN_OR_RETURN(const ir::Padding padding, ir::ResolvePads(x.size(), NumbersOf(spec, 1), NumbersOf(spec, 3)));
@@ -94,15 +96,17 @@ absl::StatusOr<Kernel> Make(const ir::Pad& op, const KernelSpec& spec) {
   }
   return VisitSize(SizeOf(dtype), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    return Kernel([inside = std::move(inside), dims = std::move(dims), count, constant = op.mode == ir::PadMode::kConstant,
-                   quant = spec.inputs[0].quant, dtype](std::span<const TensorView> in, std::span<const MutableTensorView> out) {
+    return Kernel([inside = std::move(inside), dims = std::move(dims), count,
+                   constant = op.mode == ir::PadMode::kConstant, quant = spec.inputs[0].quant,
+                   dtype](std::span<const TensorView> in, std::span<const MutableTensorView> out) {
       T* dst = static_cast<T*>(out[0].data);
       if (constant) std::fill_n(dst, count, PadValue<T>(in, quant, dtype));
       inside(in[0].data, dst);
       for (const PlaneMoves& dim : dims) {
         for (int64_t o = 0; o < dim.outer; ++o) {
           T* block = dst + o * dim.size * dim.inner;
-          for (const auto& [to, from] : dim.moves) std::copy_n(block + from * dim.inner, dim.inner, block + to * dim.inner);
+          for (const auto& [to, from] : dim.moves)
+            std::copy_n(block + from * dim.inner, dim.inner, block + to * dim.inner);
         }
       }
     });

@@ -70,7 +70,8 @@ absl::StatusOr<Kernel> MakePool(ir::PoolKind kind, const ir::Window& window, con
   if (kind == ir::PoolKind::kMax) {
     if (spec.inputs[0].quant != spec.outputs[0].quant) return none;
     return VisitNumber(
-        spec.inputs[0].dtype, [&](auto tag) -> absl::StatusOr<Kernel> { return MakeMax<typename decltype(tag)::type>(w, planes); }, none);
+        spec.inputs[0].dtype,
+        [&](auto tag) -> absl::StatusOr<Kernel> { return MakeMax<typename decltype(tag)::type>(w, planes); }, none);
   }
   return VisitFloat(
       spec.inputs[0].dtype,
@@ -88,7 +89,8 @@ absl::StatusOr<Kernel> Make(const ir::GlobalPool& op, const KernelSpec& spec) {
   const Shape& src = spec.inputs[0].shape;
   const size_t spatial = src.size() - 2;
   const ir::Ints ones(spatial, 1), zeros(spatial, 0);
-  return MakePool(op.kind, {ir::Ints(src.begin() + 2, src.end()), ones, ones, zeros, zeros, ir::AutoPad::kExplicit}, spec);
+  return MakePool(op.kind, {ir::Ints(src.begin() + 2, src.end()), ones, ones, zeros, zeros, ir::AutoPad::kExplicit},
+                  spec);
 }
 
 }  // namespace precis::kernels

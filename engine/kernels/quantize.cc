@@ -28,8 +28,8 @@ struct ScaleLayout {
 
 ScaleLayout LayoutOf(const Shape& x, int64_t axis, int64_t block, bool per_tensor) {
   if (per_tensor) return {1, 1, NumElements(x), 0};
-  return {NumElements(Shape(x.begin(), x.begin() + axis)), x[static_cast<size_t>(axis)], NumElements(Shape(x.begin() + axis + 1, x.end())),
-          block};
+  return {NumElements(Shape(x.begin(), x.begin() + axis)), x[static_cast<size_t>(axis)],
+          NumElements(Shape(x.begin() + axis + 1, x.end())), block};
 }
 
 bool IsPerTensor(const Shape& scale) { return NumElements(scale) == 1 && scale.size() <= 1; }
@@ -54,7 +54,8 @@ template <typename T>
 struct QuantizeRun {
   [[gnu::always_inline]] static void Run(const float* x, T* q, int64_t count, float scale, int32_t zero_point) {
     for (int64_t i = 0; i < count; ++i) {
-      q[i] = static_cast<T>(QuantizeAffine(x[i], scale, zero_point, std::numeric_limits<T>::lowest(), std::numeric_limits<T>::max()));
+      q[i] = static_cast<T>(
+          QuantizeAffine(x[i], scale, zero_point, std::numeric_limits<T>::lowest(), std::numeric_limits<T>::max()));
     }
   }
 };
@@ -84,7 +85,9 @@ int32_t ZeroPoint(Inputs in, int64_t index) {
   return in.size() > 2 && in[2].data != nullptr ? static_cast<int32_t>(static_cast<const T*>(in[2].data)[index]) : 0;
 }
 
-ScaleLayout LayoutOf(const Shape& x, const ir::QuantParams& quant) { return LayoutOf(x, quant.axis, 0, quant.per_tensor()); }
+ScaleLayout LayoutOf(const Shape& x, const ir::QuantParams& quant) {
+  return LayoutOf(x, quant.axis, 0, quant.per_tensor());
+}
 
 int32_t ZeroPoint(const ir::QuantParams& quant, int64_t index) {
   return quant.zero_points.empty() ? 0 : quant.zero_points[static_cast<size_t>(index)];
@@ -95,7 +98,8 @@ absl::StatusOr<Kernel> MakeToLevels(const KernelSpec& spec) {
   return VisitLevels(spec.outputs[0].dtype, spec, [&](auto tag) -> absl::StatusOr<Kernel> {
     using T = typename decltype(tag)::type;
     auto* const run = Best<QuantizeRun<T>>(&QuantizeRun<T>::Run);
-    return Kernel([run, quant = *spec.outputs[0].quant, layout = LayoutOf(spec.inputs[0].shape, *spec.outputs[0].quant)](Inputs in, Outputs out) {
+    return Kernel([run, quant = *spec.outputs[0].quant,
+                   layout = LayoutOf(spec.inputs[0].shape, *spec.outputs[0].quant)](Inputs in, Outputs out) {
       const float* x = static_cast<const float*>(in[0].data);
       T* q = static_cast<T*>(out[0].data);
       ForEachRun(layout, [&](int64_t start, int64_t count, int64_t s) {
@@ -110,7 +114,8 @@ absl::StatusOr<Kernel> MakeFromLevels(const KernelSpec& spec) {
   return VisitLevels(spec.inputs[0].dtype, spec, [&](auto tag) -> absl::StatusOr<Kernel> {
     using T = typename decltype(tag)::type;
     auto* const run = Best<DequantizeRun<T>>(&DequantizeRun<T>::Run);
-    return Kernel([run, quant = *spec.inputs[0].quant, layout = LayoutOf(spec.inputs[0].shape, *spec.inputs[0].quant)](Inputs in, Outputs out) {
+    return Kernel([run, quant = *spec.inputs[0].quant, layout = LayoutOf(spec.inputs[0].shape, *spec.inputs[0].quant)](
+                      Inputs in, Outputs out) {
       const T* q = static_cast<const T*>(in[0].data);
       float* x = static_cast<float*>(out[0].data);
       ForEachRun(layout, [&](int64_t start, int64_t count, int64_t s) {
@@ -144,7 +149,9 @@ absl::StatusOr<Kernel> Make(const ir::Quantize& op, const KernelSpec& spec) {
       const float* scales = static_cast<const float*>(in[1].data);
       const float* x = static_cast<const float*>(in[0].data);
       T* q = static_cast<T*>(out[0].data);
-      ForEachRun(layout, [&](int64_t start, int64_t count, int64_t s) { run(x + start, q + start, count, scales[s], ZeroPoint<T>(in, s)); });
+      ForEachRun(layout, [&](int64_t start, int64_t count, int64_t s) {
+        run(x + start, q + start, count, scales[s], ZeroPoint<T>(in, s));
+      });
     });
   });
   if (!made.ok() || spec.inputs[0].dtype == DataType::kF32) return made;
@@ -167,7 +174,9 @@ absl::StatusOr<Kernel> Make(const ir::Dequantize& op, const KernelSpec& spec) {
       const float* scales = static_cast<const float*>(in[1].data);
       const T* q = static_cast<const T*>(in[0].data);
       float* x = static_cast<float*>(out[0].data);
-      ForEachRun(layout, [&](int64_t start, int64_t count, int64_t s) { run(q + start, x + start, count, scales[s], ZeroPoint<T>(in, s)); });
+      ForEachRun(layout, [&](int64_t start, int64_t count, int64_t s) {
+        run(q + start, x + start, count, scales[s], ZeroPoint<T>(in, s));
+      });
     });
   });
 }

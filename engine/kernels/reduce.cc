@@ -23,7 +23,8 @@ using ir::ReduceKind;
 constexpr int64_t kColumns = 64;  // accumulators of one block: 512 bytes, one page of L1 lines
 
 template <typename T>
-using Accumulator = std::conditional_t<std::is_floating_point_v<T>, double, std::conditional_t<std::is_unsigned_v<T>, uint64_t, int64_t>>;
+using Accumulator = std::conditional_t<std::is_floating_point_v<T>, double,
+                                       std::conditional_t<std::is_unsigned_v<T>, uint64_t, int64_t>>;
 
 constexpr bool IsExtreme(ReduceKind kind) { return kind == ReduceKind::kMax || kind == ReduceKind::kMin; }
 
@@ -41,20 +42,28 @@ Accumulator<T> Start() {
 template <ReduceKind K, typename A, typename T>
 [[gnu::always_inline]] inline void Take(A& sum, T x, double shift) {
   const A a = static_cast<A>(x);
-  if constexpr (K == ReduceKind::kProd) sum *= a;
-  else if constexpr (K == ReduceKind::kMax) sum = a > sum || a != a ? a : sum;
-  else if constexpr (K == ReduceKind::kMin) sum = a < sum || a != a ? a : sum;
-  else if constexpr (K == ReduceKind::kL1) sum += a < A{0} ? -a : a;
-  else if constexpr (K == ReduceKind::kL2 || K == ReduceKind::kSumSquare) sum += a * a;
-  else if constexpr (K == ReduceKind::kLogSumExp) sum = static_cast<A>(static_cast<double>(sum) + std::exp(static_cast<double>(x) - shift));
-  else sum += a;
+  if constexpr (K == ReduceKind::kProd)
+    sum *= a;
+  else if constexpr (K == ReduceKind::kMax)
+    sum = a > sum || a != a ? a : sum;
+  else if constexpr (K == ReduceKind::kMin)
+    sum = a < sum || a != a ? a : sum;
+  else if constexpr (K == ReduceKind::kL1)
+    sum += a < A{0} ? -a : a;
+  else if constexpr (K == ReduceKind::kL2 || K == ReduceKind::kSumSquare)
+    sum += a * a;
+  else if constexpr (K == ReduceKind::kLogSumExp)
+    sum = static_cast<A>(static_cast<double>(sum) + std::exp(static_cast<double>(x) - shift));
+  else
+    sum += a;
 }
 
 template <ReduceKind K, typename A>
 A Finish(A sum, int64_t count, double shift) {
   if constexpr (K == ReduceKind::kMean) return count == 0 && std::is_integral_v<A> ? A{0} : sum / static_cast<A>(count);
   if constexpr (K == ReduceKind::kL2) return static_cast<A>(std::sqrt(static_cast<double>(sum)));
-  if constexpr (K == ReduceKind::kLogSum || K == ReduceKind::kLogSumExp) return static_cast<A>(std::log(static_cast<double>(sum)) + shift);
+  if constexpr (K == ReduceKind::kLogSum || K == ReduceKind::kLogSumExp)
+    return static_cast<A>(std::log(static_cast<double>(sum)) + shift);
   return sum;
 }
 
@@ -100,7 +109,8 @@ void ReduceBlock(const Plan& plan, const T* src, int64_t src_stride, T* dst, int
     Walk<1>(plan.reduced, 1, [&](const auto& at) {
       for (int64_t r = 0; r < rows; ++r) {
         const T* x = src + at[0] + r * step;
-        for (size_t c = 0; c < static_cast<size_t>(width); ++c) Take<K>(sums[c], x[static_cast<int64_t>(c) * src_stride], shift[c]);
+        for (size_t c = 0; c < static_cast<size_t>(width); ++c)
+          Take<K>(sums[c], x[static_cast<int64_t>(c) * src_stride], shift[c]);
       }
     });
   }
@@ -145,7 +155,8 @@ absl::StatusOr<Kernel> MakeOfType(ReduceKind kind, Plan plan) {
 // The largest of bytes that are 0 or 1, as ONNX has it for bool; the range of an empty one is bool's.
 absl::StatusOr<Kernel> MakeBool(ReduceKind kind, Plan plan) {
   const bool max = kind == ReduceKind::kMax;
-  auto bytes = max ? MakeReduction<ReduceKind::kMax, uint8_t>(std::move(plan)) : MakeReduction<ReduceKind::kMin, uint8_t>(std::move(plan));
+  auto bytes = max ? MakeReduction<ReduceKind::kMax, uint8_t>(std::move(plan))
+                   : MakeReduction<ReduceKind::kMin, uint8_t>(std::move(plan));
   return Kernel([bytes](std::span<const TensorView> in, std::span<const MutableTensorView> out) {
     bytes(in, out);
     auto* y = static_cast<uint8_t*>(out[0].data);
@@ -159,7 +170,8 @@ absl::StatusOr<Kernel> Make(const ir::Reduce& op, const KernelSpec& spec) {
   const Shape& x = spec.inputs[0].shape;
   std::vector<int64_t> axes;
   if (spec.inputs.size() > 1 && spec.inputs[1].constant != nullptr) axes = ToInt64(spec.inputs[1].constant->view());
-  PRECIS_ASSIGN_OR_RETURN(const std::vector<bool> reduced, ir::ResolveReduction(x.size(), &axes, op.noop_with_empty_axes));
+  PRECIS_ASSIGN_OR_RETURN(const std::vector<bool> reduced,
+                          ir::ResolveReduction(x.size(), &axes, op.noop_with_empty_axes));
   const std::vector<int64_t> strides = RowMajorStrides(x);
   std::vector<int64_t> kept_sizes, kept_strides, reduced_sizes, reduced_strides;
   int64_t count = 1;
@@ -168,7 +180,8 @@ absl::StatusOr<Kernel> Make(const ir::Reduce& op, const KernelSpec& spec) {
     (reduced[i] ? reduced_strides : kept_strides).push_back(strides[i]);
     count *= reduced[i] ? x[i] : 1;
   }
-  Plan plan{Nest(kept_sizes, {kept_strides, RowMajorStrides(kept_sizes)}), Nest(reduced_sizes, {reduced_strides}), count};
+  Plan plan{Nest(kept_sizes, {kept_strides, RowMajorStrides(kept_sizes)}), Nest(reduced_sizes, {reduced_strides}),
+            count};
   if (spec.inputs[0].dtype == DataType::kBool) {
     return IsExtreme(op.kind) ? MakeBool(op.kind, std::move(plan)) : absl::StatusOr<Kernel>(Unsupported(spec));
   }

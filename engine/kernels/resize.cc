@@ -72,7 +72,8 @@ double Cubic(double d, double a) {
 }
 
 // Fills the cells and weights of one output position for linear and cubic interpolation.
-void FillTaps(const ir::Resize& op, const ResizeAxis& axis, double position, size_t taps, int64_t* cells, double* weights) {
+void FillTaps(const ir::Resize& op, const ResizeAxis& axis, double position, size_t taps, int64_t* cells,
+              double* weights) {
   // Shrinking with antialias widens the kernel by the factor that it shrinks.
   const double stretch = op.antialias ? std::min(axis.scale, 1.0) : 1.0;
   const auto base = static_cast<int64_t>(std::floor(position));
@@ -97,7 +98,8 @@ AxisTable MakeTable(const ir::Resize& op, const ResizeAxis& axis) {
   table.in = axis.in;
   table.out = axis.out;
   if (op.mode != ResizeMode::kNearest) {
-    const double reach = (op.mode == ResizeMode::kLinear ? 1.0 : 2.0) / (op.antialias ? std::min(axis.scale, 1.0) : 1.0);
+    const double reach =
+        (op.mode == ResizeMode::kLinear ? 1.0 : 2.0) / (op.antialias ? std::min(axis.scale, 1.0) : 1.0);
     table.taps = 2 * static_cast<size_t>(std::ceil(reach));
   }
   table.cells.resize(static_cast<size_t>(axis.out) * table.taps);
@@ -106,8 +108,8 @@ AxisTable MakeTable(const ir::Resize& op, const ResizeAxis& axis) {
   for (int64_t x = 0; x < axis.out; ++x) {
     const double position = SourcePosition(op.coordinates, axis, x);
     const size_t at = static_cast<size_t>(x) * table.taps;
-    table.outside[static_cast<size_t>(x)] =
-        op.coordinates == ResizeCoordinates::kTfCropAndResize && (position < 0 || position > static_cast<double>(axis.in - 1));
+    table.outside[static_cast<size_t>(x)] = op.coordinates == ResizeCoordinates::kTfCropAndResize &&
+                                            (position < 0 || position > static_cast<double>(axis.in - 1));
     if (op.mode == ResizeMode::kNearest) {
       table.cells[at] = std::clamp<int64_t>(NearestCell(op.nearest, position), 0, axis.in - 1);
     } else {
@@ -123,9 +125,12 @@ void ApplyNearest(const AxisTable& table, const T* src, T* dst, T extrapolation)
   for (int64_t o = 0; o < table.outer; ++o, src += table.in * table.inner) {
     for (int64_t x = 0; x < table.out; ++x, dst += table.inner) {
       const T* from = src + table.cells[static_cast<size_t>(x)] * table.inner;
-      if (table.outside[static_cast<size_t>(x)]) std::fill_n(dst, table.inner, extrapolation);
-      else if (table.inner == 1) *dst = *from;
-      else std::memcpy(dst, from, static_cast<size_t>(table.inner) * sizeof(T));
+      if (table.outside[static_cast<size_t>(x)])
+        std::fill_n(dst, table.inner, extrapolation);
+      else if (table.inner == 1)
+        *dst = *from;
+      else
+        std::memcpy(dst, from, static_cast<size_t>(table.inner) * sizeof(T));
     }
   }
 }
@@ -142,7 +147,8 @@ void ApplyWeighted(const AxisTable& table, const T* src, T* dst, T extrapolation
       const double* weights = &table.weights[static_cast<size_t>(x) * table.taps];
       for (int64_t i = 0; i < table.inner; ++i) {
         double sum = 0;
-        for (size_t t = 0; t < table.taps; ++t) sum += weights[t] * static_cast<double>(src[cells[t] * table.inner + i]);
+        for (size_t t = 0; t < table.taps; ++t)
+          sum += weights[t] * static_cast<double>(src[cells[t] * table.inner + i]);
         dst[i] = static_cast<T>(sum);
       }
     }
@@ -187,7 +193,8 @@ absl::StatusOr<Kernel> Make(const ir::Resize& op, const KernelSpec& spec) {
   Shape now = x;
   int64_t largest = 0;
   for (size_t i = 0; i < axes.size() && count != 0; ++i) {
-    if (axes[i].in == axes[i].out && axes[i].scale == 1 && op.coordinates != ResizeCoordinates::kTfCropAndResize) continue;
+    if (axes[i].in == axes[i].out && axes[i].scale == 1 && op.coordinates != ResizeCoordinates::kTfCropAndResize)
+      continue;
     AxisTable table = MakeTable(op, axes[i]);
     table.outer = NumElements(Shape(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(i)));
     table.inner = NumElements(Shape(now.begin() + static_cast<std::ptrdiff_t>(i) + 1, now.end()));

@@ -32,7 +32,8 @@ template <typename F>
 absl::StatusOr<Kernel> VisitElement(ScatterReduction reduction, const KernelSpec& spec, F f) {
   const DataType dtype = spec.inputs[0].dtype;
   if (reduction == ScatterReduction::kNone) return VisitSize(SizeOf(dtype), f);
-  return VisitNumber(dtype, [&f](auto tag) -> absl::StatusOr<Kernel> { return f(tag); }, absl::StatusOr<Kernel>(Unsupported(spec)));
+  return VisitNumber(
+      dtype, [&f](auto tag) -> absl::StatusOr<Kernel> { return f(tag); }, absl::StatusOr<Kernel>(Unsupported(spec)));
 }
 
 void CopyData(std::span<const TensorView> in, std::span<const MutableTensorView> out, size_t bytes) {
@@ -50,20 +51,21 @@ absl::StatusOr<Kernel> Make(const ir::ScatterElements& op, const KernelSpec& spe
   const Nest nest(shape, {RowMajorStrides(shape), strides});
   return VisitElement(op.reduction, spec, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    return Kernel([=, reduction = op.reduction](std::span<const TensorView> in, std::span<const MutableTensorView> out) {
-      CopyData(in, out, static_cast<size_t>(count) * sizeof(T));
-      const Indices indices(in[1]);
-      const T* updates = static_cast<const T*>(in[2].data);
-      T* dst = static_cast<T*>(out[0].data);
-      Walk<2>(nest, 1, [&](const auto& at) {
-        for (int64_t i = 0; i < nest.inner_size(); ++i) {
-          const int64_t here = at[0] + i * nest.inner_stride(0);
-          if (!indices.InRange(here, dim)) continue;
-          T& cell = dst[at[1] + i * nest.inner_stride(1) + indices.Position(here, dim) * axis_stride];
-          cell = Combine(reduction, cell, updates[here]);
-        }
-      });
-    });
+    return Kernel(
+        [=, reduction = op.reduction](std::span<const TensorView> in, std::span<const MutableTensorView> out) {
+          CopyData(in, out, static_cast<size_t>(count) * sizeof(T));
+          const Indices indices(in[1]);
+          const T* updates = static_cast<const T*>(in[2].data);
+          T* dst = static_cast<T*>(out[0].data);
+          Walk<2>(nest, 1, [&](const auto& at) {
+            for (int64_t i = 0; i < nest.inner_size(); ++i) {
+              const int64_t here = at[0] + i * nest.inner_stride(0);
+              if (!indices.InRange(here, dim)) continue;
+              T& cell = dst[at[1] + i * nest.inner_stride(1) + indices.Position(here, dim) * axis_stride];
+              cell = Combine(reduction, cell, updates[here]);
+            }
+          });
+        });
   });
 }
 
@@ -74,21 +76,22 @@ absl::StatusOr<Kernel> Make(const ir::ScatterNd& op, const KernelSpec& spec) {
   const std::vector<int64_t> strides = RowMajorStrides(data);
   return VisitElement(op.reduction, spec, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    return Kernel([=, reduction = op.reduction](std::span<const TensorView> in, std::span<const MutableTensorView> out) {
-      CopyData(in, out, static_cast<size_t>(count) * sizeof(T));
-      const Indices indices(in[1]);
-      const T* updates = static_cast<const T*>(in[2].data);
-      for (int64_t t = 0; t < tuples; ++t, updates += slice) {
-        T* cell = static_cast<T*>(out[0].data);
-        bool in_range = true;
-        for (int64_t k = 0; k < depth && in_range; ++k) {
-          const int64_t dim = data[static_cast<size_t>(k)];
-          in_range = indices.InRange(t * depth + k, dim);
-          cell += in_range ? indices.Position(t * depth + k, dim) * strides[static_cast<size_t>(k)] : 0;
-        }
-        for (int64_t i = 0; in_range && i < slice; ++i) cell[i] = Combine(reduction, cell[i], updates[i]);
-      }
-    });
+    return Kernel(
+        [=, reduction = op.reduction](std::span<const TensorView> in, std::span<const MutableTensorView> out) {
+          CopyData(in, out, static_cast<size_t>(count) * sizeof(T));
+          const Indices indices(in[1]);
+          const T* updates = static_cast<const T*>(in[2].data);
+          for (int64_t t = 0; t < tuples; ++t, updates += slice) {
+            T* cell = static_cast<T*>(out[0].data);
+            bool in_range = true;
+            for (int64_t k = 0; k < depth && in_range; ++k) {
+              const int64_t dim = data[static_cast<size_t>(k)];
+              in_range = indices.InRange(t * depth + k, dim);
+              cell += in_range ? indices.Position(t * depth + k, dim) * strides[static_cast<size_t>(k)] : 0;
+            }
+            for (int64_t i = 0; in_range && i < slice; ++i) cell[i] = Combine(reduction, cell[i], updates[i]);
+          }
+        });
   });
 }
 

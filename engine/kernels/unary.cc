@@ -34,8 +34,10 @@ absl::StatusOr<Kernel> MakeFloat(const ir::Unary& op, const KernelSpec& spec) {
     if constexpr (std::is_same_v<T, float>) loop = Best<Loop<K, T>>(&Loop<K, T>::Run);
   });
   if (loop == nullptr) return Unsupported(spec);
-  return Kernel([=, count = NumElements(spec.inputs[0].shape), a = static_cast<T>(op.alpha), b = static_cast<T>(op.beta)](
-                    Inputs in, Outputs out) { loop(static_cast<const T*>(in[0].data), static_cast<T*>(out[0].data), count, a, b); });
+  return Kernel([=, count = NumElements(spec.inputs[0].shape), a = static_cast<T>(op.alpha),
+                 b = static_cast<T>(op.beta)](Inputs in, Outputs out) {
+    loop(static_cast<const T*>(in[0].data), static_cast<T*>(out[0].data), count, a, b);
+  });
 }
 
 template <typename T, typename R, typename F>
@@ -52,7 +54,9 @@ absl::StatusOr<Kernel> MakeInteger(UnaryKind kind, const KernelSpec& spec) {
   using U = std::make_unsigned_t<T>;  // wraps where T would overflow
   switch (kind) {
     case UnaryKind::kRelu: return MakeLoop<T, T>(spec, [](T x) { return x < T{0} ? T{0} : x; });
-    case UnaryKind::kAbs: return MakeLoop<T, T>(spec, [](T x) { return static_cast<T>(x < T{0} ? U{0} - static_cast<U>(x) : static_cast<U>(x)); });
+    case UnaryKind::kAbs:
+      return MakeLoop<T, T>(
+          spec, [](T x) { return static_cast<T>(x < T{0} ? U{0} - static_cast<U>(x) : static_cast<U>(x)); });
     case UnaryKind::kNeg: return MakeLoop<T, T>(spec, [](T x) { return static_cast<T>(U{0} - static_cast<U>(x)); });
     case UnaryKind::kSign: return MakeLoop<T, T>(spec, [](T x) { return static_cast<T>((x > T{0}) - (x < T{0})); });
     case UnaryKind::kBitwiseNot: return MakeLoop<T, T>(spec, [](T x) { return static_cast<T>(~x); });
@@ -61,12 +65,14 @@ absl::StatusOr<Kernel> MakeInteger(UnaryKind kind, const KernelSpec& spec) {
 }
 
 absl::StatusOr<Kernel> MakePredicate(const ir::Unary& op, const KernelSpec& spec) {
-  if (op.kind == UnaryKind::kNot) return MakeLoop<uint8_t, uint8_t>(spec, [](uint8_t x) { return static_cast<uint8_t>(x == 0); });
+  if (op.kind == UnaryKind::kNot)
+    return MakeLoop<uint8_t, uint8_t>(spec, [](uint8_t x) { return static_cast<uint8_t>(x == 0); });
   return VisitFloat(
       spec.inputs[0].dtype,
       [&](auto tag) -> absl::StatusOr<Kernel> {
         using T = typename decltype(tag)::type;
-        if (op.kind == UnaryKind::kIsNan) return MakeLoop<T, uint8_t>(spec, [](T x) { return static_cast<uint8_t>(std::isnan(x)); });
+        if (op.kind == UnaryKind::kIsNan)
+          return MakeLoop<T, uint8_t>(spec, [](T x) { return static_cast<uint8_t>(std::isnan(x)); });
         return MakeLoop<T, uint8_t>(spec, [negative = op.alpha != 0, positive = op.beta != 0](T x) {
           return static_cast<uint8_t>(std::isinf(x) && (x < 0 ? negative : positive));
         });
@@ -107,7 +113,8 @@ absl::StatusOr<Kernel> Make(const ir::Unary& op, const KernelSpec& spec) {
   if (dtype == DataType::kF32) return MakeFloat<float>(op, spec);
   if (dtype == DataType::kF64) return MakeFloat<double>(op, spec);
   return VisitInteger(
-      dtype, [&](auto tag) { return MakeInteger<typename decltype(tag)::type>(op.kind, spec); }, absl::StatusOr<Kernel>(Unsupported(spec)));
+      dtype, [&](auto tag) { return MakeInteger<typename decltype(tag)::type>(op.kind, spec); },
+      absl::StatusOr<Kernel>(Unsupported(spec)));
 }
 
 }  // namespace precis::kernels

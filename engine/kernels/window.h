@@ -12,7 +12,8 @@ namespace precis::kernels {
 // A sliding window in exactly three spatial dimensions: fewer are led by dimensions of one cell.
 struct Window3 {
   using Dims = std::array<int64_t, 3>;
-  Dims in{1, 1, 1}, out{1, 1, 1}, kernel{1, 1, 1}, strides{1, 1, 1}, dilations{1, 1, 1}, pads{0, 0, 0}, pads_end{0, 0, 0};
+  Dims in{1, 1, 1}, out{1, 1, 1}, kernel{1, 1, 1}, strides{1, 1, 1}, dilations{1, 1, 1}, pads{0, 0, 0},
+      pads_end{0, 0, 0};
 
   static bool Fits(const Shape& src) { return src.size() >= 2 && src.size() <= 5; }
   // `window` resolved; src and dst are [N,C,spatial…].
