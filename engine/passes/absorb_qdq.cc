@@ -49,7 +49,8 @@ bool SameQuantization(const Graph& graph, ValueId a, ValueId b) {
 
 // A new value of `like`'s shape in `quantized`'s representation.
 ValueId AddQuantizedLike(Graph& graph, ValueId like, ValueId quantized) {
-  const ValueId id = graph.AddValue(absl::StrCat(graph.value(like).name, "/quantized"), graph.value(quantized).dtype, graph.value(like).shape);
+  const ValueId id = graph.AddValue(absl::StrCat(graph.value(like).name, "/quantized"), graph.value(quantized).dtype,
+                                    graph.value(like).shape);
   graph.value(id).quant = graph.value(quantized).quant;
   return id;
 }
@@ -70,11 +71,13 @@ bool MergeConverts(Graph& graph, NodeId id) {
 // Output elements are input elements of input 0, whatever they stand for.
 bool MovesElements(const Graph& graph, NodeId id) {
   if (!graph.node(id).post_ops.empty()) return false;
-  if (const auto* pool = OpIf<ir::Pool>(graph, id)) return pool->kind == ir::PoolKind::kMax && graph.node(id).outputs.size() == 1;
+  if (const auto* pool = OpIf<ir::Pool>(graph, id))
+    return pool->kind == ir::PoolKind::kMax && graph.node(id).outputs.size() == 1;
   if (const auto* pool = OpIf<ir::GlobalPool>(graph, id)) return pool->kind == ir::PoolKind::kMax;
-  return OpIf<ir::Identity>(graph, id) || OpIf<ir::Reshape>(graph, id) || OpIf<ir::Flatten>(graph, id) || OpIf<ir::Squeeze>(graph, id) ||
-         OpIf<ir::Unsqueeze>(graph, id) || OpIf<ir::Transpose>(graph, id) || OpIf<ir::Slice>(graph, id) || OpIf<ir::Split>(graph, id) ||
-         OpIf<ir::Gather>(graph, id) || OpIf<ir::Expand>(graph, id) || OpIf<ir::Tile>(graph, id) || OpIf<ir::DepthToSpace>(graph, id) ||
+  return OpIf<ir::Identity>(graph, id) || OpIf<ir::Reshape>(graph, id) || OpIf<ir::Flatten>(graph, id) ||
+         OpIf<ir::Squeeze>(graph, id) || OpIf<ir::Unsqueeze>(graph, id) || OpIf<ir::Transpose>(graph, id) ||
+         OpIf<ir::Slice>(graph, id) || OpIf<ir::Split>(graph, id) || OpIf<ir::Gather>(graph, id) ||
+         OpIf<ir::Expand>(graph, id) || OpIf<ir::Tile>(graph, id) || OpIf<ir::DepthToSpace>(graph, id) ||
          OpIf<ir::SpaceToDepth>(graph, id);
 }
 
@@ -155,7 +158,8 @@ void AbsorbQuantizer(Graph& graph, NodeId id, NodeId quantizer) {
   AbsorbReader(graph, id, quantizer);
   auto& post_ops = graph.node(id).post_ops;
   const ir::Value& out = graph.value(graph.node(id).outputs[0]);
-  while (!post_ops.empty() && post_ops.back().kind == ir::PostOp::Kind::kUnary && IsRedundantClamp(post_ops.back().unary, out)) {
+  while (!post_ops.empty() && post_ops.back().kind == ir::PostOp::Kind::kUnary &&
+         IsRedundantClamp(post_ops.back().unary, out)) {
     post_ops.pop_back();
   }
 }
@@ -197,7 +201,8 @@ ValueId IntegerWeights(Graph& graph, NodeId id, ValueId source) {
 // The second operand of a MatMul of two activations as s8, which integer products want there.
 ValueId SignedActivation(Graph& graph, ValueId source) {
   if (graph.value(source).dtype == DataType::kS8) return source;
-  const ValueId result = graph.AddValue(absl::StrCat(graph.value(source).name, "/s8"), DataType::kS8, graph.value(source).shape);
+  const ValueId result =
+      graph.AddValue(absl::StrCat(graph.value(source).name, "/s8"), DataType::kS8, graph.value(source).shape);
   graph.value(result).quant = ShiftedToSigned(*graph.value(source).quant);
   graph.AddNode(absl::StrCat(graph.value(result).name, "/convert"), ir::Convert{}, {source}, {result});
   return result;
@@ -220,17 +225,24 @@ bool AbsorbHeavy(Graph& graph, NodeId id) {
     const ValueId operand = QuantizedActivation(graph, graph.node(id).inputs[slot]);
     if (operand != kNoValue) graph.SetInput(id, slot, operand);
   }
-  if (const NodeId quantizer = OnlyQuantizer(graph, graph.node(id).outputs[0]); quantizer != kNoNode) AbsorbQuantizer(graph, id, quantizer);
+  if (const NodeId quantizer = OnlyQuantizer(graph, graph.node(id).outputs[0]); quantizer != kNoNode)
+    AbsorbQuantizer(graph, id, quantizer);
   return true;
 }
 
-// DQ(a) + DQ(b) -> Q of equal shapes.
+// DQ(a) + DQ(b) -> Q of equal shapes, with nothing but clamps that Q does anyway in between.
 bool AbsorbAdd(Graph& graph, NodeId id) {
   const auto* binary = OpIf<ir::Binary>(graph, id);
   if (binary == nullptr || binary->kind != ir::BinaryKind::kAdd) return false;
-  const ValueId a = QuantizedActivation(graph, graph.node(id).inputs[0]), b = QuantizedActivation(graph, graph.node(id).inputs[1]);
+  const ValueId a = QuantizedActivation(graph, graph.node(id).inputs[0]),
+                b = QuantizedActivation(graph, graph.node(id).inputs[1]);
   const NodeId quantizer = OnlyQuantizer(graph, graph.node(id).outputs[0]);
-  if (a == kNoValue || b == kNoValue || quantizer == kNoNode || graph.value(a).shape != graph.value(b).shape) return false;
+  if (a == kNoValue || b == kNoValue || quantizer == kNoNode || graph.value(a).shape != graph.value(b).shape)
+    return false;
+  for (const ir::PostOp& p : graph.node(id).post_ops) {
+    if (p.kind != ir::PostOp::Kind::kUnary || !IsRedundantClamp(p.unary, graph.value(graph.node(quantizer).outputs[0])))
+      return false;
+  }
   graph.SetInput(id, 0, a);
   graph.SetInput(id, 1, b);
   AbsorbQuantizer(graph, id, quantizer);
@@ -239,10 +251,12 @@ bool AbsorbAdd(Graph& graph, NodeId id) {
 
 // An average of integers is the integer of the average when both stand for the same numbers.
 bool AbsorbAverage(Graph& graph, NodeId id) {
-  if ((!OpIf<ir::Pool>(graph, id) && !OpIf<ir::GlobalPool>(graph, id)) || !graph.node(id).post_ops.empty()) return false;
+  if ((!OpIf<ir::Pool>(graph, id) && !OpIf<ir::GlobalPool>(graph, id)) || !graph.node(id).post_ops.empty())
+    return false;
   const ValueId src = QuantizedActivation(graph, graph.node(id).inputs[0]);
   const NodeId quantizer = OnlyQuantizer(graph, graph.node(id).outputs[0]);
-  if (src == kNoValue || quantizer == kNoNode || !SameQuantization(graph, src, graph.node(quantizer).outputs[0])) return false;
+  if (src == kNoValue || quantizer == kNoNode || !SameQuantization(graph, src, graph.node(quantizer).outputs[0]))
+    return false;
   if (const auto* pool = OpIf<ir::Pool>(graph, id)) {
     // Counted padding is a real zero, which is the integer 0 only without a zero point.
     if (pool->kind == ir::PoolKind::kAverageIncludePad && graph.value(src).quant->zero_point() != 0) return false;
@@ -269,8 +283,9 @@ int AbsorbQdq(Graph& graph) {
   int fired = 0;
   for (const NodeId id : Order(graph)) {
     if (!graph.alive(id)) continue;
-    const bool changed = MergeConverts(graph, id) || SinkBelowMove(graph, id) || AbsorbConcat(graph, id) || DropClamp(graph, id) ||
-                         AbsorbHeavy(graph, id) || AbsorbAdd(graph, id) || AbsorbAverage(graph, id);
+    const bool changed = MergeConverts(graph, id) || SinkBelowMove(graph, id) || AbsorbConcat(graph, id) ||
+                         DropClamp(graph, id) || AbsorbHeavy(graph, id) || AbsorbAdd(graph, id) ||
+                         AbsorbAverage(graph, id);
     fired += changed ? 1 : 0;
   }
   graph.RemoveDeadNodes();

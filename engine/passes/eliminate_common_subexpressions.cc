@@ -18,23 +18,32 @@ using ir::ValueId;
 // Constants up to this size are compared by content: shapes, axes, scalars, scales.
 constexpr size_t kMaxComparedBytes = 4096;
 
-// Equality of attributes for the operators that take part; false for all others.
+// Whether two nodes of one operator have the same attributes; false for operators that do not take part.
 struct SameAttributes {
-  bool operator()(const ir::Unary& a, const ir::Unary& b) const { return a.kind == b.kind && a.alpha == b.alpha && a.beta == b.beta; }
-  bool operator()(const ir::Binary& a, const ir::Binary& b) const { return a.kind == b.kind; }
-  bool operator()(const ir::Cast& a, const ir::Cast& b) const { return a.to == b.to; }
-  bool operator()(const ir::Quantize& a, const ir::Quantize& b) const { return a.axis == b.axis && a.block_size == b.block_size; }
-  bool operator()(const ir::Dequantize& a, const ir::Dequantize& b) const { return a.axis == b.axis && a.block_size == b.block_size; }
-  bool operator()(const ir::Convert&, const ir::Convert&) const { return true; }
-  bool operator()(const ir::Where&, const ir::Where&) const { return true; }
-  bool operator()(const ir::Reshape&, const ir::Reshape&) const { return true; }  // same input and same output shape
-  bool operator()(const ir::Transpose& a, const ir::Transpose& b) const { return a.perm == b.perm; }
-  bool operator()(const ir::Slice&, const ir::Slice&) const { return true; }
-  bool operator()(const ir::Expand&, const ir::Expand&) const { return true; }
-  bool operator()(const ir::Gather& a, const ir::Gather& b) const { return a.axis == b.axis; }
-  bool operator()(const ir::Reduce& a, const ir::Reduce& b) const { return a.kind == b.kind && a.keep_dims == b.keep_dims; }
-  template <typename A, typename B>
-  bool operator()(const A&, const B&) const {
+  const ir::Op& other;
+  template <typename T>
+  const T& Other() const {
+    return std::get<T>(other);
+  }
+  bool operator()(const ir::Unary& a) const {
+    const auto& b = Other<ir::Unary>();
+    return a.kind == b.kind && a.alpha == b.alpha && a.beta == b.beta;
+  }
+  bool operator()(const ir::Reduce& a) const {
+    const auto& b = Other<ir::Reduce>();
+    return a.kind == b.kind && a.keep_dims == b.keep_dims && a.noop_with_empty_axes == b.noop_with_empty_axes;
+  }
+  bool operator()(const ir::Binary& a) const { return a.kind == Other<ir::Binary>().kind; }
+  bool operator()(const ir::Cast& a) const { return a.to == Other<ir::Cast>().to; }
+  bool operator()(const ir::Transpose& a) const { return a.perm == Other<ir::Transpose>().perm; }
+  bool operator()(const ir::Gather& a) const { return a.axis == Other<ir::Gather>().axis; }
+  bool operator()(const ir::Convert&) const { return true; }
+  bool operator()(const ir::Where&) const { return true; }
+  bool operator()(const ir::Reshape&) const { return true; }  // same input and same output shape
+  bool operator()(const ir::Slice&) const { return true; }
+  bool operator()(const ir::Expand&) const { return true; }
+  template <typename T>
+  bool operator()(const T&) const {
     return false;
   }
 };
@@ -50,18 +59,19 @@ bool SameInput(const Graph& graph, ValueId a, ValueId b) {
 bool SameNode(const Graph& graph, NodeId a, NodeId b) {
   const ir::Node& x = graph.node(a);
   const ir::Node& y = graph.node(b);
-  if (x.inputs.size() != y.inputs.size() || !SameType(graph, x.outputs[0], y.outputs[0])) return false;
+  if (x.op.index() != y.op.index() || x.inputs.size() != y.inputs.size() || !SameType(graph, x.outputs[0], y.outputs[0])) return false;
   for (size_t i = 0; i < x.inputs.size(); ++i) {
     if (!SameInput(graph, x.inputs[i], y.inputs[i])) return false;
   }
-  return std::visit(SameAttributes{}, x.op, y.op);
+  return std::visit(SameAttributes{y.op}, x.op);
 }
 
 }  // namespace
 
 int EliminateCommonSubexpressions(Graph& graph) {
   int fired = 0;
-  absl::flat_hash_map<std::pair<size_t, ValueId>, std::vector<NodeId>> seen;  // by operator and first input that is computed
+  absl::flat_hash_map<std::pair<size_t, ValueId>, std::vector<NodeId>>
+      seen;  // by operator and first input that is computed
   for (const NodeId id : Order(graph)) {
     const ir::Node& node = graph.node(id);
     if (node.outputs.size() != 1 || node.outputs[0] == kNoValue || !node.post_ops.empty()) continue;

@@ -40,7 +40,8 @@ std::optional<Affine> AffineOf(const Graph& graph, NodeId id) {
 bool FoldIntoProducer(Graph& graph, NodeId id, const Affine& affine) {
   const ValueId x = graph.node(id).inputs[0];
   const NodeId heavy = graph.producer(x);
-  if (heavy == kNoNode || OnlyReader(graph, x) != id || !CanScaleOutput(graph, heavy) || ChannelAxis(graph, heavy) != 1) return false;
+  if (heavy == kNoNode || OnlyReader(graph, x) != id || !CanScaleOutput(graph, heavy) || ChannelAxis(graph, heavy) != 1)
+    return false;
   ScaleOutput(graph, heavy, affine.scale);
   ShiftOutput(graph, heavy, affine.shift);
   AbsorbReader(graph, heavy, id);
@@ -61,7 +62,8 @@ NodeId TransposeToCross(const Graph& graph, NodeId id) {
 }
 
 // Constant that broadcasts along `axis` of a tensor of `rank`.
-ValueId AddChannelConstant(Graph& graph, const std::string& name, const std::vector<double>& numbers, size_t rank, size_t axis) {
+ValueId AddChannelConstant(Graph& graph, const std::string& name, const std::vector<double>& numbers, size_t rank,
+                           size_t axis) {
   Shape shape(rank - axis, 1);
   shape[0] = static_cast<int64_t>(numbers.size());
   return graph.AddConstant(name, Tensor::From<float>(shape, std::vector<float>(numbers.begin(), numbers.end())));
@@ -76,7 +78,8 @@ void SpellOut(Graph& graph, NodeId id, const Affine& affine) {
     const ValueId x = graph.node(transpose).inputs[0], y = graph.node(id).outputs[0];
     const size_t rank = graph.value(x).shape.size();
     axis = op.perm.empty() ? rank - 2 : static_cast<size_t>(op.perm[1]);
-    const ValueId normalized = graph.AddValue(absl::StrCat(graph.value(y).name, "/untransposed"), DataType::kF32, graph.value(x).shape);
+    const ValueId normalized =
+        graph.AddValue(absl::StrCat(graph.value(y).name, "/untransposed"), DataType::kF32, graph.value(x).shape);
     graph.SetInput(id, 0, x);
     graph.SetOutput(id, 0, normalized);
     graph.SetInput(transpose, 0, normalized);
@@ -85,7 +88,8 @@ void SpellOut(Graph& graph, NodeId id, const Affine& affine) {
   const ValueId x = graph.node(id).inputs[0];
   const std::string name = graph.node(id).name;
   const Shape shape = graph.value(x).shape;
-  const ValueId scaled = graph.AddValue(absl::StrCat(graph.value(graph.node(id).outputs[0]).name, "/scaled"), DataType::kF32, shape);
+  const ValueId scaled =
+      graph.AddValue(absl::StrCat(graph.value(graph.node(id).outputs[0]).name, "/scaled"), DataType::kF32, shape);
   const ValueId scale = AddChannelConstant(graph, absl::StrCat(name, "/scale"), affine.scale, shape.size(), axis);
   const ValueId shift = AddChannelConstant(graph, absl::StrCat(name, "/shift"), affine.shift, shape.size(), axis);
   graph.AddNode(absl::StrCat(name, "/mul"), ir::Binary{ir::BinaryKind::kMul}, {x, scale}, {scaled});

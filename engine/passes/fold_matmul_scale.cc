@@ -66,7 +66,8 @@ bool MoveAlphaIntoWeights(Graph& graph, NodeId id) {
   const NodeId heavy = WeightsBehind(graph, graph.node(id).inputs[0], id);
   if (heavy == kNoNode) return false;
   const Shape& shape = graph.value(graph.node(heavy).outputs[0]).shape;
-  ScaleOutput(graph, heavy, std::vector<double>(static_cast<size_t>(shape[static_cast<size_t>(ChannelAxis(graph, heavy))]), alpha));
+  ScaleOutput(graph, heavy,
+              std::vector<double>(static_cast<size_t>(shape[static_cast<size_t>(ChannelAxis(graph, heavy))]), alpha));
   std::get<ir::MatMul>(graph.node(id).op).alpha = 1.0f;
   return true;
 }
@@ -76,7 +77,9 @@ bool MoveAlphaIntoWeights(Graph& graph, NodeId id) {
 int FoldMatMulScale(Graph& graph) {
   int fired = 0;
   for (const NodeId id : Order(graph)) {
-    if (!graph.alive(id) || !OpIf<ir::MatMul>(graph, id) || graph.value(graph.node(id).outputs[0]).dtype != DataType::kF32) continue;
+    if (!graph.alive(id) || !OpIf<ir::MatMul>(graph, id) ||
+        graph.value(graph.node(id).outputs[0]).dtype != DataType::kF32)
+      continue;
     fired += FoldOperand(graph, id, 0) ? 1 : 0;
     fired += FoldOperand(graph, id, 1) ? 1 : 0;
     fired += FoldResult(graph, id) ? 1 : 0;

@@ -22,7 +22,8 @@ struct Padding {
 
 std::optional<Padding> MatchPad(const Graph& graph, NodeId id) {
   const auto* pad = OpIf<ir::Pad>(graph, id);
-  if (pad == nullptr || pad->mode != ir::PadMode::kConstant || !IsReal(graph, graph.node(id).outputs[0])) return std::nullopt;
+  if (pad == nullptr || pad->mode != ir::PadMode::kConstant || !IsReal(graph, graph.node(id).outputs[0]))
+    return std::nullopt;
   const size_t rank = graph.value(graph.node(id).inputs[0]).shape.size();
   const Tensor* pads = graph.ConstantOrNull(graph.Input(id, 1));
   if (pads == nullptr || rank < 3) return std::nullopt;
@@ -55,8 +56,9 @@ bool IsNonNegative(const Graph& graph, ValueId value) {
   const NodeId id = graph.producer(value);
   if (id == ir::kNoNode || !graph.node(id).post_ops.empty()) return false;
   const auto* unary = OpIf<ir::Unary>(graph, id);
-  return unary != nullptr && (unary->kind == UnaryKind::kRelu || unary->kind == UnaryKind::kSigmoid || unary->kind == UnaryKind::kExp ||
-                              (unary->kind == UnaryKind::kClip && unary->alpha >= 0.0f));
+  return unary != nullptr &&
+         (unary->kind == UnaryKind::kRelu || unary->kind == UnaryKind::kSigmoid || unary->kind == UnaryKind::kExp ||
+          (unary->kind == UnaryKind::kClip && unary->alpha >= 0.0f));
 }
 
 bool IsUnpadded(const ir::Window& window) {
@@ -75,7 +77,8 @@ bool PoolCanPad(const Graph& graph, const ir::Pool& pool, const Padding& padding
     const int64_t begin = pool.window.pads_begin[i] + padding.begin[i], end = pool.window.pads_end[i] + padding.end[i];
     if (std::max(begin, end) >= pool.window.kernel[i] || pool.window.dilations[i] != 1) return false;
   }
-  return padding.value <= std::numeric_limits<float>::lowest() || (padding.value == 0.0 && IsNonNegative(graph, source));
+  return padding.value <= std::numeric_limits<float>::lowest() ||
+         (padding.value == 0.0 && IsNonNegative(graph, source));
 }
 
 // Moves the padding into the reader's window, where that may take it.
@@ -83,7 +86,8 @@ bool Take(Graph& graph, NodeId reader, const Padding& padding, ValueId source) {
   auto* conv = OpIf<ir::Conv>(graph, reader);
   auto* pool = OpIf<ir::Pool>(graph, reader);
   const bool can = conv != nullptr ? padding.value == 0.0
-                                   : pool != nullptr && graph.node(reader).outputs.size() == 1 && PoolCanPad(graph, *pool, padding, source);
+                                   : pool != nullptr && graph.node(reader).outputs.size() == 1 &&
+                                         PoolCanPad(graph, *pool, padding, source);
   if (!can) return false;
   ir::Window& window = conv != nullptr ? conv->window : pool->window;
   if (window.auto_pad != ir::AutoPad::kExplicit) return false;

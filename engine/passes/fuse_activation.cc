@@ -36,8 +36,8 @@ bool IsActivation(UnaryKind kind) {
 
 bool IsArithmetic(const Graph& graph, NodeId id) {
   const auto* binary = OpIf<ir::Binary>(graph, id);
-  return binary != nullptr && (binary->kind == BinaryKind::kAdd || binary->kind == BinaryKind::kSub || binary->kind == BinaryKind::kMul ||
-                               binary->kind == BinaryKind::kDiv);
+  return binary != nullptr && (binary->kind == BinaryKind::kAdd || binary->kind == BinaryKind::kSub ||
+                               binary->kind == BinaryKind::kMul || binary->kind == BinaryKind::kDiv);
 }
 
 bool Fuse(Graph& graph, NodeId id) {
@@ -56,7 +56,9 @@ bool Fuse(Graph& graph, NodeId id) {
 int FuseActivation(Graph& graph) {
   int fired = 0;
   for (const NodeId id : Order(graph)) {
-    if (!graph.alive(id) || (!IsHeavy(graph, id) && !IsArithmetic(graph, id)) || !IsReal(graph, graph.node(id).outputs[0])) continue;
+    if (!graph.alive(id) || (!IsHeavy(graph, id) && !IsArithmetic(graph, id)) ||
+        !IsReal(graph, graph.node(id).outputs[0]))
+      continue;
     while (Fuse(graph, id)) ++fired;
   }
   return fired;

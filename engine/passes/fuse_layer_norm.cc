@@ -44,8 +44,10 @@ std::optional<Mean> MatchCentred(const Graph& graph, ValueId value) {
 // The value that `value` is the square of; kNoValue where it is none.
 ValueId MatchSquare(const Graph& graph, ValueId value) {
   const NodeId id = graph.producer(value);
-  if (IsBinary(graph, id, BinaryKind::kMul) && graph.node(id).inputs[0] == graph.node(id).inputs[1]) return graph.node(id).inputs[0];
-  if (IsBinary(graph, id, BinaryKind::kPow) && UniformConstant(graph, graph.node(id).inputs[1]) == 2.0) return graph.node(id).inputs[0];
+  if (IsBinary(graph, id, BinaryKind::kMul) && graph.node(id).inputs[0] == graph.node(id).inputs[1])
+    return graph.node(id).inputs[0];
+  if (IsBinary(graph, id, BinaryKind::kPow) && UniformConstant(graph, graph.node(id).inputs[1]) == 2.0)
+    return graph.node(id).inputs[0];
   return kNoValue;
 }
 
@@ -108,7 +110,8 @@ NodeId ParameterReader(const Graph& graph, NodeId id, BinaryKind kind, int64_t a
   const ValueId out = graph.node(id).outputs[0];
   const NodeId reader = OnlyReader(graph, out);
   const auto operand = reader == kNoNode ? std::nullopt : MatchConstantOperand(graph, reader);
-  if (!operand || operand->kind != kind || graph.value(operand->constant).dtype != graph.value(out).dtype) return kNoNode;
+  if (!operand || operand->kind != kind || graph.value(operand->constant).dtype != graph.value(out).dtype)
+    return kNoNode;
   const Shape& shape = graph.value(out).shape;
   return graph.value(operand->constant).shape == Shape(shape.begin() + axis, shape.end()) ? reader : kNoNode;
 }

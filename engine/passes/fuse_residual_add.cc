@@ -18,7 +18,8 @@ using ir::ValueId;
 bool CanTake(const Graph& graph, NodeId add, size_t slot) {
   const ValueId operand = graph.node(add).inputs[slot], other = graph.node(add).inputs[1 - slot];
   const NodeId id = graph.producer(operand);
-  if (id == kNoNode || OnlyReader(graph, operand) != add || !SameType(graph, operand, graph.node(add).outputs[0])) return false;
+  if (id == kNoNode || OnlyReader(graph, operand) != add || !SameType(graph, operand, graph.node(add).outputs[0]))
+    return false;
   if (IsHeavy(graph, id)) return true;
   const auto* binary = OpIf<ir::Binary>(graph, id);
   return binary != nullptr && binary->kind == BinaryKind::kMul && graph.IsConstant(other);
@@ -26,12 +27,16 @@ bool CanTake(const Graph& graph, NodeId add, size_t slot) {
 
 void Fuse(Graph& graph, NodeId add, size_t slot) {
   const NodeId id = InputProducer(graph, add, slot);
-  const ir::Node node = graph.node(add);  // AbsorbReader removes it
+  const std::vector<ValueId> inputs = graph.node(add).inputs;
+  const std::vector<PostOp> post_ops = graph.node(add).post_ops;
   AbsorbReader(graph, id, add);
-  graph.node(id).post_ops.push_back(
-      {.kind = PostOp::Kind::kBinary, .unary = {}, .binary = BinaryKind::kAdd, .input = graph.AppendInput(id, node.inputs[1 - slot])});
-  for (PostOp post_op : node.post_ops) {
-    if (post_op.kind == PostOp::Kind::kBinary) post_op.input = graph.AppendInput(id, node.inputs[static_cast<size_t>(post_op.input)]);
+  graph.node(id).post_ops.push_back({.kind = PostOp::Kind::kBinary,
+                                     .unary = {},
+                                     .binary = BinaryKind::kAdd,
+                                     .input = graph.AppendInput(id, inputs[1 - slot])});
+  for (PostOp post_op : post_ops) {
+    if (post_op.kind == PostOp::Kind::kBinary)
+      post_op.input = graph.AppendInput(id, inputs[static_cast<size_t>(post_op.input)]);
     graph.node(id).post_ops.push_back(post_op);
   }
 }
@@ -45,7 +50,9 @@ int FuseResidualAdd(Graph& graph) {
   for (size_t i = 0; i < order.size(); ++i) position[static_cast<size_t>(order[i])] = i;
   for (const NodeId add : order) {
     const auto* binary = OpIf<ir::Binary>(graph, add);
-    if (binary == nullptr || binary->kind != BinaryKind::kAdd || graph.value(graph.node(add).outputs[0]).dtype != DataType::kF32) continue;
+    if (binary == nullptr || binary->kind != BinaryKind::kAdd ||
+        graph.value(graph.node(add).outputs[0]).dtype != DataType::kF32)
+      continue;
     const bool first = CanTake(graph, add, 0), second = CanTake(graph, add, 1);
     if (!first && !second) continue;
     const auto at = [&](size_t slot) { return position[static_cast<size_t>(InputProducer(graph, add, slot))]; };

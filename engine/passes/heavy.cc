@@ -80,8 +80,9 @@ std::optional<std::vector<double>> BiasOf(const Graph& graph, NodeId id) {
 }
 
 void SetBias(Graph& graph, NodeId id, const std::vector<double>& bias) {
-  ReplaceConstantInput(graph, id, kBias,
-                       Tensor::From<float>({static_cast<int64_t>(bias.size())}, std::vector<float>(bias.begin(), bias.end())));
+  ReplaceConstantInput(
+      graph, id, kBias,
+      Tensor::From<float>({static_cast<int64_t>(bias.size())}, std::vector<float>(bias.begin(), bias.end())));
 }
 
 bool OnRealNumbers(const Graph& graph, NodeId id) {
@@ -92,28 +93,33 @@ bool OnRealNumbers(const Graph& graph, NodeId id) {
 // A MatMul of two matrices (or batches of them): a vector operand has no channel dimension to speak of.
 bool HasMatrixOperands(const Graph& graph, NodeId id) {
   if (OpIf<ir::MatMul>(graph, id) == nullptr) return true;
-  return graph.value(graph.node(id).inputs[0]).shape.size() >= 2 && graph.value(graph.node(id).inputs[1]).shape.size() >= 2;
+  return graph.value(graph.node(id).inputs[0]).shape.size() >= 2 &&
+         graph.value(graph.node(id).inputs[1]).shape.size() >= 2;
 }
 
 bool IsPadded(const ir::Window& window) {
   const auto nonzero = [](int64_t pad) { return pad != 0; };
-  return window.auto_pad != ir::AutoPad::kExplicit || std::any_of(window.pads_begin.begin(), window.pads_begin.end(), nonzero) ||
+  return window.auto_pad != ir::AutoPad::kExplicit ||
+         std::any_of(window.pads_begin.begin(), window.pads_begin.end(), nonzero) ||
          std::any_of(window.pads_end.begin(), window.pads_end.end(), nonzero);
 }
 
 }  // namespace
 
 bool IsHeavy(const Graph& graph, NodeId id) {
-  return OpIf<ir::Conv>(graph, id) != nullptr || OpIf<ir::ConvTranspose>(graph, id) != nullptr || OpIf<ir::MatMul>(graph, id) != nullptr;
+  return OpIf<ir::Conv>(graph, id) != nullptr || OpIf<ir::ConvTranspose>(graph, id) != nullptr ||
+         OpIf<ir::MatMul>(graph, id) != nullptr;
 }
 
 int ChannelAxis(const Graph& graph, NodeId id) {
-  return OpIf<ir::MatMul>(graph, id) == nullptr ? 1 : static_cast<int>(graph.value(graph.node(id).outputs[0]).shape.size()) - 1;
+  return OpIf<ir::MatMul>(graph, id) == nullptr
+             ? 1
+             : static_cast<int>(graph.value(graph.node(id).outputs[0]).shape.size()) - 1;
 }
 
 bool CanShiftOutput(const Graph& graph, NodeId id) {
-  return IsHeavy(graph, id) && graph.node(id).post_ops.empty() && OnRealNumbers(graph, id) && HasMatrixOperands(graph, id) &&
-         BiasOf(graph, id).has_value();
+  return IsHeavy(graph, id) && graph.node(id).post_ops.empty() && OnRealNumbers(graph, id) &&
+         HasMatrixOperands(graph, id) && BiasOf(graph, id).has_value();
 }
 
 void ShiftOutput(Graph& graph, NodeId id, const std::vector<double>& shift) {
@@ -122,7 +128,9 @@ void ShiftOutput(Graph& graph, NodeId id, const std::vector<double>& shift) {
   SetBias(graph, id, bias);
 }
 
-bool CanScaleOutput(const Graph& graph, NodeId id) { return CanShiftOutput(graph, id) && HasConstantWeights(graph, id); }
+bool CanScaleOutput(const Graph& graph, NodeId id) {
+  return CanShiftOutput(graph, id) && HasConstantWeights(graph, id);
+}
 
 void ScaleOutput(Graph& graph, NodeId id, const std::vector<double>& scale) {
   Tensor weights = graph.ConstantOrNull(graph.node(id).inputs[kWeights])->Clone();
@@ -137,7 +145,9 @@ void ScaleOutput(Graph& graph, NodeId id, const std::vector<double>& scale) {
 }
 
 bool CanScaleInput(const Graph& graph, NodeId id, bool shifts) {
-  if (!IsHeavy(graph, id) || !OnRealNumbers(graph, id) || !HasConstantWeights(graph, id) || !HasMatrixOperands(graph, id)) return false;
+  if (!IsHeavy(graph, id) || !OnRealNumbers(graph, id) || !HasConstantWeights(graph, id) ||
+      !HasMatrixOperands(graph, id))
+    return false;
   if (const auto* matmul = OpIf<ir::MatMul>(graph, id)) {
     if (matmul->transpose_a) return false;
     return !shifts || (graph.value(graph.node(id).inputs[kWeights]).shape.size() == 2 && BiasOf(graph, id).has_value());

@@ -63,7 +63,8 @@ std::optional<double> UniformConstant(const Graph& graph, ValueId value) {
 
 std::optional<std::vector<double>> ChannelConstant(const Graph& graph, ValueId value, const Shape& shape, int axis) {
   const Tensor* tensor = graph.ConstantOrNull(value);
-  if (tensor == nullptr || tensor->dtype() != DataType::kF32 || tensor->shape().size() > shape.size()) return std::nullopt;
+  if (tensor == nullptr || tensor->dtype() != DataType::kF32 || tensor->shape().size() > shape.size())
+    return std::nullopt;
   const size_t channel = static_cast<size_t>(axis);
   const size_t missing = shape.size() - tensor->shape().size();
   for (size_t i = missing; i < shape.size(); ++i) {
@@ -87,7 +88,8 @@ std::optional<ConstantOperand> MatchConstantOperand(const Graph& graph, NodeId i
 }
 
 std::optional<ChannelAffine> MatchChannelAffine(const Graph& graph, NodeId id, int axis) {
-  if (id == kNoNode || !graph.node(id).post_ops.empty() || !IsReal(graph, graph.node(id).outputs[0])) return std::nullopt;
+  if (id == kNoNode || !graph.node(id).post_ops.empty() || !IsReal(graph, graph.node(id).outputs[0]))
+    return std::nullopt;
   const Shape& shape = graph.value(graph.node(id).outputs[0]).shape;
   const size_t channels = static_cast<size_t>(shape[static_cast<size_t>(axis)]);
   ChannelAffine result{kNoValue, std::vector<double>(channels, 1.0), std::vector<double>(channels, 0.0)};

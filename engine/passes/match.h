@@ -41,7 +41,8 @@ ir::NodeId OnlyReader(const ir::Graph& graph, ir::ValueId value);
 std::optional<double> UniformConstant(const ir::Graph& graph, ir::ValueId value);
 
 // A constant f32 tensor that, broadcast to `shape`, varies along dimension `axis` alone: its shape[axis] elements. A scalar counts.
-std::optional<std::vector<double>> ChannelConstant(const ir::Graph& graph, ir::ValueId value, const Shape& shape, int axis);
+std::optional<std::vector<double>> ChannelConstant(const ir::Graph& graph, ir::ValueId value, const Shape& shape,
+                                                   int axis);
 
 // A Binary seen as `variable op constant` (or `constant op variable`), whose result has the variable's shape.
 struct ConstantOperand {

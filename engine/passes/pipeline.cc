@@ -46,8 +46,8 @@ void ReleaseUnusedConstants(ir::Graph& graph) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<PassReport>> RunPasses(ir::Graph& graph,
-                                                  const std::function<void(const std::string&, const ir::Graph&)>& dump) {
+absl::StatusOr<std::vector<PassReport>> RunPasses(
+    ir::Graph& graph, const std::function<void(const std::string&, const ir::Graph&)>& dump) {
   std::vector<PassReport> reports;
   for (const Pass& pass : kPasses) {
     const auto begin = std::chrono::steady_clock::now();

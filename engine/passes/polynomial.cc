@@ -46,7 +46,8 @@ std::optional<Polynomial> Product(const Polynomial& a, const Polynomial& b) {
 
 std::optional<Polynomial> Evaluate(const ir::Graph& graph, ir::ValueId v, ir::ValueId x, ir::ValueId t, int depth);
 
-std::optional<Polynomial> EvaluatePower(const ir::Graph& graph, const ir::Node& node, ir::ValueId x, ir::ValueId t, int depth) {
+std::optional<Polynomial> EvaluatePower(const ir::Graph& graph, const ir::Node& node, ir::ValueId x, ir::ValueId t,
+                                        int depth) {
   const auto exponent = UniformConstant(graph, node.inputs[1]);
   if (!exponent || (*exponent != 2.0 && *exponent != 3.0)) return std::nullopt;
   const auto base = Evaluate(graph, node.inputs[0], x, t, depth);

@@ -14,7 +14,8 @@ using ir::ValueId;
 
 bool IsSpatialMean(const Graph& graph, NodeId id) {
   const auto* reduce = OpIf<ir::Reduce>(graph, id);
-  if (reduce == nullptr || (reduce->kind != ir::ReduceKind::kMean && reduce->kind != ir::ReduceKind::kMax)) return false;
+  if (reduce == nullptr || (reduce->kind != ir::ReduceKind::kMean && reduce->kind != ir::ReduceKind::kMax))
+    return false;
   const size_t rank = graph.value(graph.node(id).inputs[0]).shape.size();
   const auto axes = ReducedAxes(graph, id);
   return rank >= 4 && axes && axes->size() == rank - 2 && axes->front() == 2;  // ascending and distinct: 2, 3, …
@@ -45,8 +46,8 @@ bool IsWholeImagePool(const Graph& graph, NodeId id) {
   const auto is = [](const ir::Ints& numbers, int64_t n) {
     return std::all_of(numbers.begin(), numbers.end(), [n](int64_t x) { return x == n; });
   };
-  return ir::Ints(shape.begin() + 2, shape.end()) == window.kernel && is(window.dilations, 1) && is(window.pads_begin, 0) &&
-         is(window.pads_end, 0);
+  return ir::Ints(shape.begin() + 2, shape.end()) == window.kernel && is(window.dilations, 1) &&
+         is(window.pads_begin, 0) && is(window.pads_end, 0);
 }
 
 }  // namespace

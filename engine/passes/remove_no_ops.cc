@@ -25,7 +25,8 @@ bool AllEqual(const Graph& graph, ValueId id, int64_t number) {
 }
 
 bool IsReshape(const Graph& graph, NodeId id) {
-  return OpIf<ir::Reshape>(graph, id) || OpIf<ir::Flatten>(graph, id) || OpIf<ir::Squeeze>(graph, id) || OpIf<ir::Unsqueeze>(graph, id);
+  return OpIf<ir::Reshape>(graph, id) || OpIf<ir::Flatten>(graph, id) || OpIf<ir::Squeeze>(graph, id) ||
+         OpIf<ir::Unsqueeze>(graph, id);
 }
 
 // x + 0, x - 0, x * 1, x / 1, x ^ 1.
@@ -47,12 +48,13 @@ bool IsNeutralArithmetic(const Graph& graph, NodeId id) {
 // The input that the node's only output always equals, or kNoValue.
 ValueId EqualInput(const Graph& graph, NodeId id) {
   const ir::Node& node = graph.node(id);
-  if (node.inputs.empty() || node.outputs.size() != 1 || node.outputs[0] == kNoValue || !node.post_ops.empty()) return kNoValue;
+  if (node.inputs.empty() || node.outputs.size() != 1 || node.outputs[0] == kNoValue || !node.post_ops.empty())
+    return kNoValue;
   if (OpIf<ir::Binary>(graph, id) && IsNeutralArithmetic(graph, id)) return MatchConstantOperand(graph, id)->variable;
   const ValueId x = node.inputs[0];
   if (x == kNoValue || !SameType(graph, x, node.outputs[0])) return kNoValue;
-  if (OpIf<ir::Identity>(graph, id) || OpIf<ir::Cast>(graph, id) || OpIf<ir::Convert>(graph, id) || IsReshape(graph, id) ||
-      OpIf<ir::Expand>(graph, id) || OpIf<ir::Tile>(graph, id) || OpIf<ir::Split>(graph, id)) {
+  if (OpIf<ir::Identity>(graph, id) || OpIf<ir::Cast>(graph, id) || OpIf<ir::Convert>(graph, id) ||
+      IsReshape(graph, id) || OpIf<ir::Expand>(graph, id) || OpIf<ir::Tile>(graph, id) || OpIf<ir::Split>(graph, id)) {
     return x;
   }
   if (OpIf<ir::Concat>(graph, id) && node.inputs.size() == 1) return x;
@@ -65,7 +67,9 @@ ValueId EqualInput(const Graph& graph, NodeId id) {
     return steps == kNoValue || AllEqual(graph, steps, 1) ? x : kNoValue;
   }
   if (const auto* unary = OpIf<ir::Unary>(graph, id); unary != nullptr && unary->kind == ir::UnaryKind::kClip) {
-    return unary->alpha <= std::numeric_limits<float>::lowest() && unary->beta >= std::numeric_limits<float>::max() ? x : kNoValue;
+    return unary->alpha <= std::numeric_limits<float>::lowest() && unary->beta >= std::numeric_limits<float>::max()
+               ? x
+               : kNoValue;
   }
   return kNoValue;
 }
@@ -79,7 +83,8 @@ void MakeReshape(Graph& graph, NodeId id, ValueId source) {
 ir::Ints PermOf(const Graph& graph, NodeId id) {
   ir::Ints perm = std::get<ir::Transpose>(graph.node(id).op).perm;
   if (perm.empty()) {
-    for (int64_t d = static_cast<int64_t>(graph.value(graph.node(id).inputs[0]).shape.size()); d-- > 0;) perm.push_back(d);
+    for (int64_t d = static_cast<int64_t>(graph.value(graph.node(id).inputs[0]).shape.size()); d-- > 0;)
+      perm.push_back(d);
   }
   return perm;
 }
@@ -134,7 +139,8 @@ bool SkipExpand(Graph& graph, NodeId id) {
     const NodeId expand = InputProducer(graph, id, slot);
     if (!OpIf<ir::Expand>(graph, expand)) continue;
     const ValueId source = graph.node(expand).inputs[0], other = graph.node(id).inputs[1 - slot];
-    if (Broadcast(graph.value(source).shape, graph.value(other).shape) != graph.value(graph.node(id).outputs[0]).shape) continue;
+    if (Broadcast(graph.value(source).shape, graph.value(other).shape) != graph.value(graph.node(id).outputs[0]).shape)
+      continue;
     graph.SetInput(id, slot, source);
     return true;
   }

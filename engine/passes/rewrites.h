@@ -60,6 +60,9 @@ int FuseActivation(ir::Graph& graph);
 // Binary takes up the Add of a constant.
 int FuseResidualAdd(ir::Graph& graph);
 
+// MatMuls of one value with constant weights become one MatMul and a Split. Not in the list: whether it pays depends on the plan.
+int MergeParallelMatMuls(ir::Graph& graph);
+
 // Nodes between Convert nodes compute on the quantized values themselves.
 int AbsorbQdq(ir::Graph& graph);
 

@@ -21,7 +21,8 @@ std::optional<Unary> AsUnary(BinaryKind kind, double number, bool number_first) 
   const float c = static_cast<float>(number);
   switch (kind) {
     case BinaryKind::kAdd: return Unary{UnaryKind::kLinear, 1.0f, c};
-    case BinaryKind::kSub: return number_first ? Unary{UnaryKind::kLinear, -1.0f, c} : Unary{UnaryKind::kLinear, 1.0f, -c};
+    case BinaryKind::kSub:
+      return number_first ? Unary{UnaryKind::kLinear, -1.0f, c} : Unary{UnaryKind::kLinear, 1.0f, -c};
     case BinaryKind::kMul: return Unary{UnaryKind::kLinear, c, 0.0f};
     case BinaryKind::kDiv:
       if (number_first || c == 0.0f) return std::nullopt;
@@ -41,6 +42,11 @@ bool Canonicalize(Graph& graph, NodeId id) {
     graph.node(id).op = Unary{UnaryKind::kLinear, -1.0f, 0.0f};
     return true;
   }
+  if (auto* unary = OpIf<Unary>(graph, id); unary != nullptr && unary->kind == UnaryKind::kClip &&
+                                            unary->alpha == 0.0f && unary->beta >= std::numeric_limits<float>::max()) {
+    *unary = Unary{UnaryKind::kRelu};
+    return true;
+  }
   const auto operand = MatchConstantOperand(graph, id);
   const auto number = operand ? UniformConstant(graph, operand->constant) : std::nullopt;
   if (!number || !std::isfinite(static_cast<float>(*number))) return false;
@@ -51,7 +57,7 @@ bool Canonicalize(Graph& graph, NodeId id) {
   return true;
 }
 
-// linear2(linear1(x)) -> linear(x); max(min(x)) -> one clip.
+// linear2(linear1(x)) -> linear(x); clip2(clip1(x)) -> clip(x).
 bool MergeWithProducer(Graph& graph, NodeId id) {
   const NodeId first = InputProducer(graph, id, 0);
   auto* outer = OpIf<Unary>(graph, id);

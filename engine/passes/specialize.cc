@@ -134,6 +134,7 @@ void Spell(Graph& graph, NodeId id) {
 
 bool CanFold(const Graph& graph, NodeId id) {
   const ir::Node& node = graph.node(id);
+  if (IsOneOf<ir::Dequantize>(node.op)) return false;  // its integers are what a quantized network computes with
   const bool reads_shapes_alone = IsOneOf<ir::ShapeOf, ir::SizeOf, ir::EyeLike>(node.op);
   int64_t read = 0, made = 0;
   for (ValueId v : node.inputs) {

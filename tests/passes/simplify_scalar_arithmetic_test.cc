@@ -40,6 +40,12 @@ TEST_F(SimplifyScalarArithmeticTest, MaxAndMinBecomeReluAndClip) {
   EXPECT_EQ(UnaryAt("Clip").beta, 1.0f);
 }
 
+TEST_F(SimplifyScalarArithmeticTest, ClipAtZeroAloneIsRelu) {
+  Output(Unary(ir::UnaryKind::kClip, Input({4}), 0, 3.4028235e38f));
+  EXPECT_EQ(Run(SimplifyScalarArithmetic), 1);
+  EXPECT_THAT(Ops(), ElementsAre("Relu"));
+}
+
 TEST_F(SimplifyScalarArithmeticTest, NeutralArithmeticVanishes) {
   const ir::ValueId x = Unary(ir::UnaryKind::kExp, Input({4}));
   Output(Unary(ir::UnaryKind::kTanh,
