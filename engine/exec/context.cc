@@ -39,7 +39,7 @@ struct Context::Impl {
     memories.resize(p.memories.size());
     for (size_t i = 0; i < p.memories.size(); ++i) {
       const plan::Memory& m = p.memories[i];
-      if (!m.desc || m.desc.is_zero()) continue;
+      if (plan::IsEmpty(m.desc)) continue;
       memories[i] = dnnl::memory(m.desc, p.engine, FixedAddress(m));
       if (m.storage == plan::Storage::kInput || m.storage == plan::Storage::kOutput)
         port_memories.push_back(static_cast<int>(i));
@@ -117,7 +117,7 @@ struct Context::Impl {
   // Shows a step's value; blocked layouts are brought to channels-last first.
   void Show(const plan::Step& step, absl::FunctionRef<void(const ObservedValue&)> observe) {
     const plan::Memory& m = MemoryOf(step.observed_memory);
-    if (m.dtype != DataType::kF32 || !m.desc) return;
+    if (m.dtype != DataType::kF32 || plan::IsEmpty(m.desc)) return;
     dnnl::memory source = memories[static_cast<size_t>(step.observed_memory)];
     const dnnl::memory::desc desc = m.desc;
     if (desc.get_inner_nblks() == 0) {

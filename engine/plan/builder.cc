@@ -16,7 +16,7 @@ using ir::kNoValue;
 using ir::ValueId;
 
 int64_t BytesOf(const Memory& m) {
-  return m.desc ? static_cast<int64_t>(m.desc.get_size())
+  return !IsEmpty(m.desc) ? static_cast<int64_t>(m.desc.get_size())
                 : NumElements(m.shape) * static_cast<int64_t>(SizeOf(m.dtype));
 }
 
@@ -35,7 +35,6 @@ Builder::Builder(const ir::Graph& graph, const PlanOptions& options, WeightStore
 
 DataType Builder::Stored(ValueId id) const {
   const DataType type = value(id).dtype;
-  if (graph_.IsGraphInput(id) || graph_.IsGraphOutput(id)) return type;
   if (type == DataType::kF16 || (type == DataType::kBF16 && !native_bf16_)) return DataType::kF32;
   return type;
 }
@@ -52,7 +51,7 @@ int Builder::NewBuffer(Storage storage, int64_t size_bytes) {
 
 int Builder::NewMemory(int buffer, DataType dtype, Shape shape, const Desc& desc) {
   Memory m;
-  m.dtype = dtype;
+  m.dtype = !IsEmpty(desc) ? TypeOf(desc) : dtype;
   m.shape = std::move(shape);
   m.desc = desc;
   plan_.memories.push_back(std::move(m));
@@ -76,25 +75,41 @@ void Builder::Touch(int memory_id) {
   buffer.last_step = step;
 }
 
+std::vector<int> Builder::BuffersOf(ValueId id) const {
+  const Binding& binding = bindings_[static_cast<size_t>(id)];
+  if (binding.primary < 0)  // not read yet: a lazy conversion is where its source is
+    return binding.converted_from == kNoValue ? std::vector<int>() : BuffersOf(binding.converted_from);
+  std::vector<int> buffers = {BufferOf(binding.primary)};
+  for (int m : binding.alternates) buffers.push_back(BufferOf(m));
+  return buffers;
+}
+
 bool Builder::DiesHere(ValueId id) {
   Materialize(id, nullptr);
-  const Buffer& buffer = buffers_[static_cast<size_t>(BufferOf(bindings_[static_cast<size_t>(id)].primary))];
-  if (buffer.storage != Storage::kArena) return false;
   const auto& inputs = graph_.node(current_).inputs;
-  return std::all_of(buffer.values.begin(), buffer.values.end(), [&](ValueId v) {
-    const auto here = std::count(inputs.begin(), inputs.end(), v);
-    return remaining_uses_[static_cast<size_t>(v)] == here && !graph_.IsGraphOutput(v);
+  const auto dies = [&](ValueId v) {
+    return remaining_uses_[static_cast<size_t>(v)] == std::count(inputs.begin(), inputs.end(), v) && !graph_.IsGraphOutput(v);
+  };
+  const std::vector<int> held_in = BuffersOf(id);
+  return std::all_of(held_in.begin(), held_in.end(), [&](int b) {
+    const Buffer& buffer = buffers_[static_cast<size_t>(b)];
+    return buffer.storage == Storage::kArena && std::all_of(buffer.values.begin(), buffer.values.end(), dies);
   });
+}
+
+bool Builder::SharesBuffer(ValueId a, ValueId b) const {
+  const std::vector<int> first = BuffersOf(a), second = BuffersOf(b);
+  return std::find_first_of(first.begin(), first.end(), second.begin(), second.end()) != first.end();
 }
 
 int Builder::Define(ValueId id, const Desc& desc) {
   const DataType stored = Stored(id);
   const Shape& shape = value(id).shape;
-  const bool row_major = !desc || desc == RowMajor(shape, stored);
+  const bool row_major = IsEmpty(desc) || desc == RowMajor(shape, stored);
   const auto ports =
       std::count_if(graph_.outputs.begin(), graph_.outputs.end(), [id](const ir::Port& p) { return p.value == id; });
   int buffer;
-  if (ports == 1 && row_major) {
+  if (ports == 1 && row_major && stored == value(id).dtype) {
     buffer = NewBuffer(Storage::kOutput, 0);
     const auto it =
         std::find_if(graph_.outputs.begin(), graph_.outputs.end(), [id](const ir::Port& p) { return p.value == id; });
@@ -112,7 +127,7 @@ void Builder::DefineOver(ValueId id, int memory_id) { Bind(id, memory_id); }
 
 void Builder::DefineView(ValueId id, ValueId source, const Desc& desc) {
   const int base = Use(source);
-  Bind(id, NewMemory(BufferOf(base), Stored(source), value(id).shape, desc));
+  Bind(id, NewMemory(BufferOf(base), memory(base).dtype, value(id).shape, desc));
 }
 
 void Builder::DefineView(ValueId id, ValueId source) {
@@ -183,7 +198,7 @@ int Builder::Use(ValueId id) {
 }
 
 int Builder::Use(ValueId id, const Desc& desc) {
-  if (!desc) return Use(id);
+  if (IsEmpty(desc)) return Use(id);
   Materialize(id, &desc);
   const int primary = bindings_[static_cast<size_t>(id)].primary;
   if (memory(primary).desc == desc) return primary;
@@ -192,7 +207,7 @@ int Builder::Use(ValueId id, const Desc& desc) {
   }
   int made;
   if (graph_.IsConstant(id)) {
-    made = PackedConstant(id, memory(primary).desc, desc);
+    made = PackedConstant(id, buffers_[static_cast<size_t>(BufferOf(primary))].constant, memory(primary).desc, desc);
   } else {
     const int buffer = NewBuffer(Storage::kArena, static_cast<int64_t>(desc.get_size()));
     made = NewMemory(buffer, memory(primary).dtype, value(id).shape, desc);
@@ -204,14 +219,13 @@ int Builder::Use(ValueId id, const Desc& desc) {
 }
 
 int Builder::UseFloat(ValueId id, const Desc& desc) {
-  if (memory(Use(id)).dtype == DataType::kF32) return Use(id, desc);
+  if (Stored(id) == DataType::kF32) return Use(id, desc);
+  if (graph_.IsConstant(id)) return FloatConstant(id, desc);
   const int from = Use(id);
   const int to = Temporary(desc);
   EmitReorder(from, value(id).quant ? &*value(id).quant : nullptr, to, nullptr);
   return to;
 }
-
-bool Builder::SharesBuffer(ValueId a, ValueId b) { return BufferOf(Use(a)) == BufferOf(Use(b)); }
 
 int Builder::UseRowMajor(ValueId id) { return Use(id, RowMajor(value(id).shape, Stored(id))); }
 
@@ -264,8 +278,14 @@ void Builder::BindInputs() {
     const int buffer = NewBuffer(Storage::kInput, 0);
     buffers_[static_cast<size_t>(buffer)].port = static_cast<int>(i);
     const int m = NewMemory(buffer, value(v).dtype, value(v).shape, RowMajor(value(v).shape, value(v).dtype));
-    Bind(v, m);
     plan_.input_memories.push_back(m);
+    if (Stored(v) == value(v).dtype) {
+      Bind(v, m);
+    } else {
+      const int wide = Temporary(RowMajor(value(v).shape, Stored(v)));
+      EmitKernel(WidenKernel(value(v).dtype, NumElements(value(v).shape)), {m}, {wide}, "widen");
+      Bind(v, wide);
+    }
     plan_.input_shapes.push_back(value(v).shape);
     Observe(v);
   }
@@ -283,14 +303,18 @@ void Builder::BindOutputs() {
     }
     const int own = NewBuffer(Storage::kOutput, 0);
     buffers_[static_cast<size_t>(own)].port = static_cast<int>(i);
-    const int to = NewMemory(own, memory(from).dtype, value(v).shape, memory(from).desc);
+    plan_.output_memories.push_back(NewMemory(own, value(v).dtype, value(v).shape, RowMajor(value(v).shape, value(v).dtype)));
+    const int to = plan_.output_memories.back();
+    if (memory(from).dtype != value(v).dtype) {
+      EmitKernel(NarrowKernel(value(v).dtype, NumElements(value(v).shape)), {from}, {to}, "narrow");
+      continue;
+    }
     EmitKernel(
         [](std::span<const TensorView> in, std::span<const kernels::MutableTensorView> out) {
           if (const size_t n = in[0].size_bytes(); n != 0)
             std::copy_n(static_cast<const char*>(in[0].data), n, static_cast<char*>(out[0].data));
         },
         {from}, {to}, "copy");
-    plan_.output_memories.push_back(to);
   }
 }
 

@@ -22,6 +22,8 @@ using Desc = dnnl::memory::desc;
 
 // oneDNN's data type for a stored dtype; undef for those it does not know.
 dnnl::memory::data_type DnnlType(DataType type);
+// The dtype of a descriptor's elements.
+DataType TypeOf(const Desc& desc);
 
 // Shape as oneDNN takes it: a scalar becomes {1}.
 dnnl::memory::dims Dims(const Shape& shape);
@@ -65,13 +67,13 @@ class Builder {
   // A f32 view of a constant operand: scalar, bias, per-channel vector…
   std::vector<float> ConstantValues(ir::ValueId id) const;
 
-  // True when the value's bytes are not read after the node being lowered and may be overwritten by its result.
+  // True when none of the buffers that hold the value are read after the node being lowered: its result may be written over one of them.
   bool DiesHere(ir::ValueId id);
 
   // The value as f32 in `desc` (f32): dequantized or widened where it is held otherwise.
   int UseFloat(ir::ValueId id, const Desc& desc);
-  // True when the two values lie in the same buffer.
-  bool SharesBuffer(ir::ValueId a, ir::ValueId b);
+  // True when some buffer holds both values.
+  bool SharesBuffer(ir::ValueId a, ir::ValueId b) const;
 
   // Result memories: a fresh buffer (or straight the caller's output tensor when layouts agree), or those of `memory`, which dies here.
   int Define(ir::ValueId id, const Desc& desc);
@@ -99,6 +101,8 @@ class Builder {
   void EmitReorder(int src, const ir::QuantParams* src_quant, int dst, const ir::QuantParams* dst_quant);
   // Lowers the node's operator with its plain kernel over row-major operands.
   absl::Status LowerPlain(ir::NodeId id);
+  // The same between conversions from and to f32, its post-ops behind it.
+  absl::Status LowerInFloat(ir::NodeId id);
 
   const Memory& memory(int id) const { return plan_.memories[static_cast<size_t>(id)]; }
   int AddMemoryOver(int base, const Desc& desc);  // another layout over the same bytes
@@ -119,10 +123,11 @@ class Builder {
   };
 
   absl::Status LowerNode(ir::NodeId id);
+  bool HasEmptyOperand(ir::NodeId id) const;
   void BindInputs();
   void BindOutputs();
   int NewBuffer(Storage storage, int64_t size_bytes);
-  int NewMemory(int buffer, DataType dtype, Shape shape, const Desc& desc);
+  int NewMemory(int buffer, DataType dtype, Shape shape, const Desc& desc);  // dtype counts where there is no desc
   int BufferOf(int memory) const { return buffer_of_[static_cast<size_t>(memory)]; }
   void Bind(ir::ValueId id, int memory);
   void Touch(int memory);
@@ -133,7 +138,9 @@ class Builder {
   void DropEmptyLayers();
   std::string PrecisionOf(ir::NodeId id) const;
   int ConstantMemory(ir::ValueId id);
-  int PackedConstant(ir::ValueId id, const Desc& source, const Desc& desc);
+  int PackedConstant(ir::ValueId id, const void* bytes, const Desc& source, const Desc& desc);
+  int FloatConstant(ir::ValueId id, const Desc& desc);
+  std::vector<int> BuffersOf(ir::ValueId id) const;
   int SmallConstant(DataType type, const std::vector<float>& values);
   void AccountBytes(const Step& step);
   void Observe(ir::ValueId id);

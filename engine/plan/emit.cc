@@ -52,6 +52,18 @@ void ReorderNow(const dnnl::engine& engine, const Desc& from, const void* src, c
 
 std::string QuantName(const ir::Value& v) { return std::string(Name(v.dtype)); }
 
+// Operators that must not run on plain loops in a network that cares for speed.
+bool IsHeavy(const ir::Op& op) {
+  return std::visit(
+      [](const auto& o) {
+        using T = std::decay_t<decltype(o)>;
+        return std::is_same_v<T, ir::Conv> || std::is_same_v<T, ir::ConvTranspose> || std::is_same_v<T, ir::MatMul> ||
+               std::is_same_v<T, ir::Pool> || std::is_same_v<T, ir::GlobalPool> || std::is_same_v<T, ir::LayerNorm> ||
+               std::is_same_v<T, ir::Softmax>;
+      },
+      op);
+}
+
 // The dispatch over operators.
 struct Lower {
   Builder& b;
@@ -117,7 +129,7 @@ void Builder::AccountBytes(const Step& step) {
   const auto count = [&](int m) {
     if (m < 0) return;
     const Memory& mem = memory(m);
-    const int64_t bytes = mem.desc ? static_cast<int64_t>(mem.desc.get_size())
+    const int64_t bytes = !IsEmpty(mem.desc) ? static_cast<int64_t>(mem.desc.get_size())
                                    : NumElements(mem.shape) * static_cast<int64_t>(SizeOf(mem.dtype));
     (buffers_[static_cast<size_t>(BufferOf(m))].storage == Storage::kConstant ? info.weight_bytes
                                                                               : info.activation_bytes) += bytes;
@@ -131,7 +143,7 @@ void Builder::AccountBytes(const Step& step) {
 
 void Builder::EmitPrimitive(const dnnl::primitive& primitive, const dnnl::primitive_desc_base& pd,
                             std::vector<Argument> arguments, bool heavy) {
-  if (const Desc scratch = pd.scratchpad_desc(); scratch && scratch.get_size() > 0) {
+  if (const Desc scratch = pd.scratchpad_desc(); !IsEmpty(scratch) && scratch.get_size() > 0) {
     arguments.push_back({DNNL_ARG_SCRATCHPAD, Temporary(scratch)});
   }
   LayerInfo& info = plan_.layers[static_cast<size_t>(layer_)];
@@ -167,6 +179,7 @@ void Builder::EmitKernel(kernels::Kernel kernel, std::vector<int> inputs, std::v
 }
 
 void Builder::EmitReorder(int src, const ir::QuantParams* src_quant, int dst, const ir::QuantParams* dst_quant) {
+  if (NumElements(memory(src).shape) == 0) return;
   const int node_layer = layer_;
   const std::string precision = memory(src).dtype == memory(dst).dtype
                                     ? std::string(Name(memory(src).dtype))
@@ -214,7 +227,7 @@ int Builder::ConstantMemory(ValueId id) {
   return NewMemory(buffer, tensor->dtype(), tensor->shape(), RowMajor(tensor->shape(), tensor->dtype()));
 }
 
-int Builder::PackedConstant(ValueId id, const Desc& source, const Desc& desc) {
+int Builder::PackedConstant(ValueId id, const void* bytes, const Desc& source, const Desc& desc) {
   const ir::Value& v = value(id);
   std::shared_ptr<const void> packed;
   if (source == desc) {
@@ -222,7 +235,7 @@ int Builder::PackedConstant(ValueId id, const Desc& source, const Desc& desc) {
   } else {
     packed = store_.GetOrMake(KeyOf(v, source, desc), [&] {
       auto block = AllocateAligned(desc.get_size());
-      ReorderNow(engine(), source, v.constant->data(), desc, block.get());
+      ReorderNow(engine(), source, bytes, desc, block.get());
       return std::shared_ptr<const void>(block);
     });
   }
@@ -235,7 +248,8 @@ int Builder::PackedConstant(ValueId id, const Desc& source, const Desc& desc) {
 
 int Builder::UseWeights(ValueId id, const Desc& source, const Desc& desc) {
   const ir::Value& v = value(id);
-  if (DnnlType(v.dtype) == desc.get_data_type() || IsInt8(v.dtype)) return PackedConstant(id, source, desc);
+  const bool is_narrow = v.dtype == DataType::kF16 || v.dtype == DataType::kBF16;
+  if (!is_narrow || desc.get_data_type() != dnnl::memory::data_type::f32) return PackedConstant(id, v.constant->data(), source, desc);
   // Held narrow, in the wide layout's order; widened into scratch by a kernel of the same node.
   const auto count = static_cast<int64_t>(desc.get_size() / sizeof(float));
   const auto packed = store_.GetOrMake(KeyOf(v, source, desc), [&] {
@@ -255,6 +269,32 @@ int Builder::UseWeights(ValueId id, const Desc& source, const Desc& desc) {
   const int scratch = Temporary(desc);
   EmitKernel(WidenKernel(v.dtype, count), {narrow}, {scratch}, "widen");
   return scratch;
+}
+
+// A narrow or quantized constant as f32 in `desc`, widened at load.
+int Builder::FloatConstant(ValueId id, const Desc& desc) {
+  const ir::Value& v = value(id);
+  const Desc row_major = RowMajor(v.shape, DataType::kF32);
+  const auto packed = store_.GetOrMake(KeyOf(v, row_major, desc), [&] {
+    std::vector<float> values = ToFloat(v.constant->view());
+    if (v.quant) {
+      const auto axis = static_cast<size_t>(std::max(0, v.quant->axis));
+      const size_t stride = v.quant->per_tensor() ? values.size() : static_cast<size_t>(RowMajorStrides(v.shape)[axis]);
+      for (size_t i = 0; i < values.size(); ++i) {
+        const size_t c = i / stride % v.quant->scales.size();
+        const int32_t zero = v.quant->zero_points.empty() ? 0 : v.quant->zero_points[c];
+        values[i] = v.quant->scales[c] * (values[i] - static_cast<float>(zero));
+      }
+    }
+    auto block = AllocateAligned(desc.get_size());
+    ReorderNow(engine(), row_major, values.data(), desc, block.get());
+    return std::shared_ptr<const void>(block);
+  });
+  plan_.constants.push_back(packed);
+  plan_.weight_bytes += static_cast<int64_t>(desc.get_size());
+  const int buffer = NewBuffer(Storage::kConstant, 0);
+  buffers_[static_cast<size_t>(buffer)].constant = packed.get();
+  return NewMemory(buffer, DataType::kF32, Shape(desc.get_dims()), desc);
 }
 
 int Builder::SmallConstant(DataType type, const std::vector<float>& values) {
@@ -280,27 +320,12 @@ int Builder::ConstantS32(int32_t v) { return SmallConstant(DataType::kS32, {stat
 
 std::vector<float> Builder::ConstantValues(ValueId id) const { return ToFloat(value(id).constant->view()); }
 
-// --- Plain kernels and the dispatch over operators ---
+// --- The dispatch over operators ---
 
-absl::Status Builder::LowerPlain(ir::NodeId id) {
+bool Builder::HasEmptyOperand(ir::NodeId id) const {
   const ir::Node& n = graph_.node(id);
-  kernels::KernelSpec spec = kernels::SpecOf(graph_, id);
-  for (size_t i = 0; i < n.inputs.size(); ++i) {
-    if (n.inputs[i] != kNoValue) spec.inputs[i].dtype = Stored(n.inputs[i]);
-  }
-  for (size_t i = 0; i < n.outputs.size(); ++i) {
-    if (n.outputs[i] != kNoValue) spec.outputs[i].dtype = Stored(n.outputs[i]);
-  }
-  absl::StatusOr<kernels::Kernel> kernel = kernels::MakeKernel(spec);
-  if (!kernel.ok())
-    return absl::Status(kernel.status().code(), absl::StrCat("node \"", n.name, "\": ", kernel.status().message()));
-  std::vector<int> inputs, outputs;
-  for (ValueId v : n.inputs) inputs.push_back(v == kNoValue ? -1 : UseRowMajor(v));
-  for (ValueId v : n.outputs) {
-    outputs.push_back(v == kNoValue ? -1 : Define(v, RowMajor(value(v).shape, Stored(v))));
-  }
-  EmitKernel(*std::move(kernel), std::move(inputs), std::move(outputs));
-  return absl::OkStatus();
+  const auto is_empty = [this](ValueId v) { return v != kNoValue && NumElements(value(v).shape) == 0; };
+  return std::any_of(n.inputs.begin(), n.inputs.end(), is_empty) || std::any_of(n.outputs.begin(), n.outputs.end(), is_empty);
 }
 
 absl::Status Builder::LowerNode(ir::NodeId id) {
@@ -312,11 +337,12 @@ absl::Status Builder::LowerNode(ir::NodeId id) {
   }
   layer_ = BeginLayer(n.name, op, PrecisionOf(id), n.precision_note);
   const size_t first_step = plan_.steps.size();
-  absl::Status status = std::visit(Lower{*this, id}, n.op);
+  const bool empty = HasEmptyOperand(id);  // nothing to compute, and primitives dislike it
+  absl::Status status = empty ? absl::UnimplementedError("") : std::visit(Lower{*this, id}, n.op);
   if (absl::IsUnimplemented(status)) {
-    status = n.post_ops.empty()
-                 ? LowerPlain(id)
-                 : absl::UnimplementedError(absl::StrCat("node \"", n.name, "\": ", op, " at ", PrecisionOf(id)));
+    plan_.layers[static_cast<size_t>(layer_)].slow_reference = IsHeavy(n.op) && !empty;
+    if (n.post_ops.empty()) status = LowerPlain(id);
+    if (absl::IsUnimplemented(status)) status = LowerInFloat(id);
   }
   if (status.ok()) RoundIfEmulated(id, first_step);
   return status;

@@ -25,6 +25,18 @@ dnnl::memory::data_type DnnlType(DataType type) {
   return T::undef;
 }
 
+DataType TypeOf(const Desc& desc) {
+  using T = dnnl::memory::data_type;
+  switch (desc.get_data_type()) {
+    case T::f16: return DataType::kF16;
+    case T::bf16: return DataType::kBF16;
+    case T::s8: return DataType::kS8;
+    case T::u8: return DataType::kU8;
+    case T::s32: return DataType::kS32;
+    default: return DataType::kF32;
+  }
+}
+
 dnnl::memory::dims Dims(const Shape& shape) { return shape.empty() ? dnnl::memory::dims{1} : shape; }
 
 Desc RowMajor(const Shape& shape, DataType type) {

@@ -35,7 +35,7 @@ absl::Status Lower(Builder& b, ir::NodeId id, dnnl::algorithm algorithm, const G
   const Desc bias_desc = bias == ir::kNoValue ? Desc() : RowMajor(b.value(bias).shape, DataType::kF32);
   const auto make = [&](Attributes& a, DataType dst_type, const Desc& dst) {
     const Desc wanted =
-        dst ? Desc(dst.get_dims(), DnnlType(dst_type), dst.get_strides()) : AnyLayout(b.value(output).shape, dst_type);
+        IsEmpty(dst) ? AnyLayout(b.value(output).shape, dst_type) : Desc(dst.get_dims(), DnnlType(dst_type), dst.get_strides());
     return typename Primitive::primitive_desc(b.engine(), dnnl::prop_kind::forward_inference, algorithm, any_src,
                                               any_weights, bias_desc, wanted, g.strides, g.dilations, g.pads_begin,
                                               g.pads_end, a.Finish(), /*allow_empty=*/true);
@@ -66,7 +66,7 @@ absl::Status Lower(Builder& b, ir::NodeId id, dnnl::algorithm algorithm, const G
   if (!pd) return absl::UnimplementedError(absl::StrCat("node \"", n.name, "\": oneDNN has no such convolution"));
   std::vector<Argument> arguments = {{DNNL_ARG_SRC, b.Use(src, pd.src_desc())},
                                      {DNNL_ARG_WEIGHTS, b.UseWeights(n.inputs[1], weights, pd.weights_desc())}};
-  if (bias != ir::kNoValue) arguments.push_back({DNNL_ARG_BIAS, b.Use(bias)});
+  if (bias != ir::kNoValue) arguments.push_back({DNNL_ARG_BIAS, b.UseFloat(bias, bias_desc)});
   return EmitWithPostOps(b, id, a, Primitive(pd), pd, pd.dst_desc(), std::move(arguments));
 }
 
@@ -74,7 +74,8 @@ bool Supported(const Builder& b, ir::NodeId id) {
   const ir::Node& n = b.graph().node(id);
   const ir::ValueId bias = b.graph().Input(id, 2);
   const bool quantized = IsInt8(b.value(n.inputs[0]).dtype);
-  return b.graph().IsConstant(n.inputs[1]) && (bias == ir::kNoValue || b.value(bias).dtype == DataType::kF32) &&
+  return b.graph().IsConstant(n.inputs[1]) && (bias == ir::kNoValue || IsFloat(b.value(bias).dtype)) &&
+         HasUsableZeroPoints(b.value(n.inputs[1])) &&
          DnnlType(b.Stored(n.inputs[0])) != dnnl::memory::data_type::undef && b.value(n.inputs[0]).shape.size() <= 5 &&
          quantized == (b.value(n.inputs[1]).dtype == DataType::kS8) &&
          quantized == b.value(n.inputs[0]).quant.has_value();

@@ -13,11 +13,15 @@ bool OneDnnFloat(const Builder& b, ir::ValueId v) {
   return IsFloat(b.Stored(v)) && DnnlType(b.Stored(v)) != dnnl::memory::data_type::undef;
 }
 
-// Defines `output` over `src`'s bytes when they die here, else fresh, in the same layout.
-int DefineLike(Builder& b, ir::ValueId output, ir::ValueId src, int src_memory) {
+// Defines `output` over `src`'s bytes when they die here and no other operand lies in them, else fresh, in the same layout.
+int DefineLike(Builder& b, ir::NodeId id, ir::ValueId output, ir::ValueId src, int src_memory) {
   const Desc layout = b.memory(src_memory).desc;
   const Desc desc(layout.get_dims(), DnnlType(b.Stored(output)), layout.get_strides());
-  if (b.value(src).shape == b.value(output).shape && b.Stored(src) == b.Stored(output) && b.DiesHere(src) &&
+  const auto& operands = b.graph().node(id).inputs;
+  const bool alone = std::none_of(operands.begin(), operands.end(), [&](ir::ValueId v) {
+    return v != ir::kNoValue && v != src && b.SharesBuffer(src, v);
+  });
+  if (alone && b.value(src).shape == b.value(output).shape && b.Stored(src) == b.Stored(output) && b.DiesHere(src) &&
       !b.graph().IsGraphOutput(output)) {
     b.DefineOver(output, src_memory);
     return src_memory;
@@ -59,7 +63,7 @@ absl::Status LowerUnary(Builder& b, ir::NodeId id, const ir::Unary& op) {
     if (pd && a.attached == n.post_ops.size()) {
       std::vector<Argument> arguments = std::move(a.arguments);
       arguments.push_back({DNNL_ARG_SRC, from});
-      arguments.push_back({DNNL_ARG_DST, DefineLike(b, output, src, from)});
+      arguments.push_back({DNNL_ARG_DST, DefineLike(b, id, output, src, from)});
       b.EmitPrimitive(dnnl::eltwise_forward(pd), pd, std::move(arguments), false);
       return absl::OkStatus();
     }
@@ -70,7 +74,7 @@ absl::Status LowerUnary(Builder& b, ir::NodeId id, const ir::Unary& op) {
   spec.inputs = {Flat(b, src)};
   spec.outputs = {Flat(b, output)};
   PRECIS_ASSIGN_OR_RETURN(kernels::Kernel kernel, kernels::MakeKernel(spec));
-  const int to = DefineLike(b, output, src, from);
+  const int to = DefineLike(b, id, output, src, from);
   b.EmitKernel(std::move(kernel), {from}, {to});
   return absl::OkStatus();
 }
@@ -122,7 +126,7 @@ absl::Status LowerQuantizedBinary(Builder& b, ir::NodeId id, ir::BinaryKind kind
   };
   auto kernel = QuantizedBinary(kind, operand(x), operand(y), operand(output), NumElements(shape), *period);
   const int to = x == y ? b.Define(output, Desc(shape, DnnlType(b.Stored(output)), layout.get_strides()))
-                        : DefineLike(b, output, x, from);
+                        : DefineLike(b, id, output, x, from);
   b.EmitKernel(std::move(kernel), {from, other}, {to}, "int8");
   return absl::OkStatus();
 }
@@ -160,7 +164,7 @@ absl::Status LowerBinary(Builder& b, ir::NodeId id, const ir::Binary& op) {
   std::vector<Argument> arguments = std::move(a.arguments);
   arguments.push_back({DNNL_ARG_SRC_0, from});
   arguments.push_back({DNNL_ARG_SRC_1, b.AddMemoryOver(other, seen)});
-  arguments.push_back({DNNL_ARG_DST, x == y ? b.Define(output, to) : DefineLike(b, output, x, from)});
+  arguments.push_back({DNNL_ARG_DST, x == y ? b.Define(output, to) : DefineLike(b, id, output, x, from)});
   b.EmitPrimitive(dnnl::binary(pd), pd, std::move(arguments), false);
   return absl::OkStatus();
 }

@@ -67,9 +67,19 @@ class MatMulLowering {
     const ir::Value &a = b_.value(n_.inputs[0]), &w = b_.value(n_.inputs[1]);
     const bool quantized = IsInt8(a.dtype);
     if (quantized != a.quant.has_value()) return false;
+    if (!HasUsableZeroPoints(w)) return false;
     if (quantized)
       return IsInt8(w.dtype) && w.quant && (b_.graph().IsConstant(n_.inputs[1]) ? w.dtype == DataType::kS8 : true);
     return IsFloat(a.dtype) && IsFloat(w.dtype) && a.dtype != DataType::kF64 && w.dtype != DataType::kF64;
+  }
+
+  // Whether everything added to the result can be seen as two-dimensional once the leading dims are one.
+  bool FitsCollapsed() const {
+    const Shape& out = b_.value(n_.outputs[0]).shape;
+    const Shape collapsed = {NumElements(out) / out.back(), out.back()};
+    return std::all_of(n_.inputs.begin() + 2, n_.inputs.end(), [&](ir::ValueId v) {
+      return v == ir::kNoValue || OperandDims(b_.value(v).shape, out, collapsed).has_value();
+    });
   }
 
   // Fills operands and makes the primitive descriptor with all that fits fused.
@@ -77,7 +87,7 @@ class MatMulLowering {
     const ir::ValueId a = n_.inputs[0], w = n_.inputs[1], output = n_.outputs[0];
     const Shape &sa = b_.value(a).shape, &sw = b_.value(w).shape, &out = b_.value(output).shape;
     const DataType src_type = b_.Stored(a);
-    if (constant && !op_.transpose_a) {
+    if (constant && !op_.transpose_a && FitsCollapsed()) {
       const int64_t k = sa.back();
       o_.src_memory = b_.UseRowMajor(a);
       o_.src = b_.memory(o_.src_memory).desc.reshape({NumElements(sa) / k, k});
@@ -137,7 +147,7 @@ class MatMulLowering {
     if (fused)
       AddPostOps(b_, attributes_, id_, o_.dst,
                  /*allow_sum=*/Shape(o_.dst.get_dims()) == b_.value(n_.outputs[0]).shape || IsDense());
-    pd_ = bias_desc ? dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, bias_desc, o_.dst,
+    pd_ = bias_memory_ >= 0 ? dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, bias_desc, o_.dst,
                                                    attributes_.Finish(), true)
                     : dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, o_.dst, attributes_.Finish(), true);
   }
@@ -147,9 +157,9 @@ class MatMulLowering {
   // oneDNN adds its bias before post-ops: right only without alpha, and for a [N] bias; otherwise it is a binary post-op.
   void AddBias(ir::ValueId bias, Desc* bias_desc) {
     const Shape& shape = b_.value(bias).shape;
-    const auto rank = static_cast<size_t>(o_.dst.get_ndims());
-    const bool per_column = NumElements(shape) == o_.dst.get_dims().back() && shape.back() == o_.dst.get_dims().back();
-    Shape dims = per_column ? Leading({shape.back()}, rank) : Leading(shape, std::max(rank, shape.size()));
+    const Shape dst(o_.dst.get_dims());
+    const Shape dims = *OperandDims(shape, b_.value(n_.outputs[0]).shape, dst);
+    const bool per_column = dims.back() == dst.back() && NumElements(dims) == dst.back();
     const Desc seen = RowMajor(dims, DataType::kF32);
     const int m = b_.AddMemoryOver(b_.UseFloat(bias, RowMajor(shape, DataType::kF32)), seen);
     if (op_.alpha == 1.0f && per_column) {

@@ -24,7 +24,7 @@ absl::Status LowerReshape(Builder& b, ir::NodeId id) {
   const Shape& shape = b.value(output).shape;
   if (DnnlType(b.Stored(src)) != dnnl::memory::data_type::undef && NumElements(shape) > 0) {
     const Desc layout = b.LayoutOf(src);
-    if (const Desc reshaped = layout.reshape(Dims(shape), /*allow_empty=*/true)) {
+    if (const Desc reshaped = layout.reshape(Dims(shape), /*allow_empty=*/true); !IsEmpty(reshaped)) {
       b.DefineView(output, src, reshaped);
       return absl::OkStatus();
     }
@@ -37,7 +37,8 @@ absl::Status LowerConvert(Builder& b, ir::NodeId id) {
   const ir::Node& n = b.graph().node(id);
   const ir::ValueId src = n.inputs[0], output = n.outputs[0];
   if (DnnlType(b.Stored(src)) == dnnl::memory::data_type::undef ||
-      DnnlType(b.Stored(output)) == dnnl::memory::data_type::undef) {
+      DnnlType(b.Stored(output)) == dnnl::memory::data_type::undef || !HasUsableZeroPoints(b.value(src)) ||
+      !HasUsableZeroPoints(b.value(output))) {
     return absl::UnimplementedError("");
   }
   b.DefineConverted(output, src);

@@ -30,6 +30,20 @@ __attribute__((target("avx,f16c"))) void WidenF16Fast(const uint16_t* src, float
   for (; i < count; ++i) dst[i] = F16ToF32(src[i]);
 }
 
+__attribute__((target("avx,f16c"))) void NarrowF16Fast(const float* src, uint16_t* dst, int64_t count) {
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m128i half = _mm256_cvtps_ph(_mm256_loadu_ps(src + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(dst + i), half);
+  }
+  for (; i < count; ++i) dst[i] = F32ToF16(src[i]);
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default"))) void NarrowBf16(const float* src, uint16_t* dst,
+                                                                             int64_t count) {
+  for (int64_t i = 0; i < count; ++i) dst[i] = F32ToBF16(src[i]);
+}
+
 __attribute__((target_clones("avx512f", "avx2", "default"))) void RoundBf16(const float* src, float* dst,
                                                                             int64_t count) {
   for (int64_t i = 0; i < count; ++i) dst[i] = BF16ToF32(F32ToBF16(src[i]));
@@ -43,6 +57,11 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void WidenBf16(cons
 void RoundF16(const float* src, float* dst, int64_t count) {
   if (HasF16c()) return RoundF16Fast(src, dst, count);
   for (int64_t i = 0; i < count; ++i) dst[i] = F16ToF32(F32ToF16(src[i]));
+}
+
+void NarrowF16(const float* src, uint16_t* dst, int64_t count) {
+  if (HasF16c()) return NarrowF16Fast(src, dst, count);
+  for (int64_t i = 0; i < count; ++i) dst[i] = F32ToF16(src[i]);
 }
 
 void WidenF16(const uint16_t* src, float* dst, int64_t count) {
@@ -79,9 +98,14 @@ kernels::Kernel WidenKernel(DataType type, int64_t count) {
   };
 }
 
+kernels::Kernel NarrowKernel(DataType type, int64_t count) {
+  return [=](std::span<const TensorView> in, std::span<const kernels::MutableTensorView> out) {
+    Narrow(type, static_cast<const float*>(in[0].data), static_cast<uint16_t*>(out[0].data), count);
+  };
+}
+
 void Narrow(DataType type, const float* src, uint16_t* dst, int64_t count) {
-  const auto narrow = type == DataType::kF16 ? F32ToF16 : F32ToBF16;
-  for (int64_t i = 0; i < count; ++i) dst[i] = narrow(src[i]);
+  InBlocks<float, uint16_t>(type == DataType::kF16 ? NarrowF16 : NarrowBf16, src, dst, count);
 }
 
 }  // namespace precis::plan

@@ -16,7 +16,10 @@ kernels::Kernel RoundKernel(DataType type, int64_t count);
 // Widens `count` elements of `type` (kF16 or kBF16) at inputs[0] to f32 at outputs[0].
 kernels::Kernel WidenKernel(DataType type, int64_t count);
 
-// Narrows `count` f32 values; load-time counterpart of WidenKernel.
+// Narrows `count` f32 elements at inputs[0] to `type` (kF16 or kBF16) at outputs[0].
+kernels::Kernel NarrowKernel(DataType type, int64_t count);
+
+// The same now, at load.
 void Narrow(DataType type, const float* src, uint16_t* dst, int64_t count);
 
 }  // namespace precis::plan

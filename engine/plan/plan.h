@@ -22,6 +22,9 @@ namespace precis::plan {
 // Where the bytes of a memory live.
 enum class Storage { kArena, kConstant, kInput, kOutput };
 
+// True for no descriptor at all; oneDNN's default-made one is a valid handle.
+inline bool IsEmpty(const dnnl::memory::desc& desc) { return !desc || desc.is_zero(); }
+
 // One tensor in one layout. Several memories may share bytes (views, in-place results).
 struct Memory {
   DataType dtype = DataType::kF32;  // as stored: f16 values are held as rounded f32 where arithmetic is f32

@@ -15,8 +15,28 @@ namespace {
 using dnnl::algorithm;
 using ir::UnaryKind;
 
-// The operand's dims as seen from a result of rank `rank`: right-aligned, leading dims collapsed when the result is the output collapsed to fewer
-// dims (a matmul run as 2-D).
+// The layout for elements of another type; channels-last where it is blocked, as blocks depend on the type.
+Desc WithType(const Desc& desc, DataType type) {
+  if (desc.get_data_type() == DnnlType(type)) return desc;
+  if (desc.get_inner_nblks() != 0) return ChannelsLast(Shape(desc.get_dims()), type);
+  return {desc.get_dims(), DnnlType(type), desc.get_strides()};
+}
+
+// Whether the node may accumulate onto its operand in slot `slot`: it dies here and no other operand lies in its bytes.
+bool CanBeOverwritten(Builder& b, ir::NodeId id, int slot) {
+  const ir::Node& n = b.graph().node(id);
+  const ir::ValueId operand = n.inputs[static_cast<size_t>(slot)];
+  if (b.graph().IsConstant(operand) || b.graph().IsGraphOutput(n.outputs[0]) || !b.DiesHere(operand)) return false;
+  for (size_t i = 0; i < n.inputs.size(); ++i) {
+    const ir::ValueId other = n.inputs[i];
+    if (static_cast<int>(i) != slot && other != ir::kNoValue && (other == operand || b.SharesBuffer(operand, other)))
+      return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 std::optional<Shape> OperandDims(const Shape& operand, const Shape& output, const Shape& dst) {
   Shape aligned(output.size(), 1);
   std::copy(operand.begin(), operand.end(), aligned.end() - static_cast<std::ptrdiff_t>(operand.size()));
@@ -30,8 +50,6 @@ std::optional<Shape> OperandDims(const Shape& operand, const Shape& output, cons
   std::copy(aligned.end() - static_cast<std::ptrdiff_t>(kept), aligned.end(), dims.begin() + 1);
   return dims;
 }
-
-}  // namespace
 
 bool IsReference(const dnnl::primitive_desc_base& pd) { return absl::StrContains(pd.impl_info_str(), "ref"); }
 
@@ -74,6 +92,12 @@ std::optional<algorithm> BinaryAlgorithmOf(ir::BinaryKind kind) {
   }
 }
 
+bool HasUsableZeroPoints(const ir::Value& value) {
+  if (!value.quant || value.quant->per_tensor()) return true;
+  const auto& zeros = value.quant->zero_points;
+  return std::all_of(zeros.begin(), zeros.end(), [](int32_t z) { return z == 0; });
+}
+
 void AddQuantization(Builder& b, Attributes& a, ir::ValueId value, int dnnl_arg, int channel_mask) {
   const auto& quant = b.value(value).quant;
   if (!quant) return;
@@ -103,9 +127,8 @@ void AddPostOps(Builder& b, Attributes& a, ir::NodeId id, const Desc& dst, bool 
     if (!algorithm || !dims) return;
     const bool full = *dims == Shape(dst.get_dims());
     if (allow_sum && full && *algorithm == algorithm::binary_add && a.sum == ir::kNoValue &&
-        !b.graph().IsConstant(operand) && !b.graph().IsGraphOutput(output) &&
-        SizeOf(b.Stored(operand)) == SizeOf(out_type) && (b.Stored(operand) == out_type || IsInt8(out_type)) &&
-        operand != n.inputs[0] && !b.SharesBuffer(operand, n.inputs[0]) && b.DiesHere(operand)) {
+        b.value(operand).shape == b.value(output).shape && CanBeOverwritten(b, id, p.input) &&
+        SizeOf(b.Stored(operand)) == SizeOf(out_type) && (b.Stored(operand) == out_type || IsInt8(out_type))) {
       const auto& q = b.value(operand).quant;
       a.ops.append_sum(q ? q->scale() : 1.0f, q ? q->zero_point() : 0, DnnlType(b.Stored(operand)));
       a.sum = operand;
@@ -113,13 +136,12 @@ void AddPostOps(Builder& b, Attributes& a, ir::NodeId id, const Desc& dst, bool 
       continue;
     }
     // A full-size operand comes in the result's layout; a broadcast one is small and row-major.
-    const DataType held = b.memory(b.Use(operand)).dtype;
+    const DataType held = b.Stored(operand);
     const bool as_float = IsInt8(held) || b.value(operand).quant;
     const DataType type = as_float ? DataType::kF32 : held;
     const Shape& shape = b.value(operand).shape;
     Desc own = RowMajor(shape, type);
-    if (full && shape.size() == static_cast<size_t>(dst.get_ndims()) && dst.get_inner_nblks() == 0)
-      own = Desc(shape, DnnlType(type), dst.get_strides());
+    if (shape == Shape(dst.get_dims())) own = WithType(dst, type);
     const int m = as_float ? b.UseFloat(operand, own) : b.Use(operand, own);
     const Desc seen = shape == *dims ? own : own.reshape(Dims(*dims));
     a.ops.append_binary(*algorithm, seen);
@@ -131,6 +153,7 @@ void AddPostOps(Builder& b, Attributes& a, ir::NodeId id, const Desc& dst, bool 
 absl::Status EmitPostOps(Builder& b, ir::NodeId id, size_t first, int target) {
   const ir::Node& n = b.graph().node(id);
   const Desc desc = b.memory(target).desc;
+  if (desc.get_size() == 0) return absl::OkStatus();
   for (size_t i = first; i < n.post_ops.size(); ++i) {
     const ir::PostOp& p = n.post_ops[i];
     Attributes a;
@@ -160,9 +183,10 @@ absl::Status EmitPostOps(Builder& b, ir::NodeId id, size_t first, int target) {
       return absl::UnimplementedError(absl::StrCat("node \"", n.name, "\": fused ", ir::OpName(p.binary),
                                                    " with operand of shape ", ShapeToString(b.value(operand).shape)));
     }
-    const Desc own = RowMajor(b.value(operand).shape, DataType::kF32);
+    const Shape& shape = b.value(operand).shape;
+    const Desc own = shape == Shape(desc.get_dims()) ? desc : RowMajor(shape, DataType::kF32);
     const int m = b.UseFloat(operand, own);
-    const Desc seen = own.reshape(Dims(*dims));
+    const Desc seen = shape == *dims ? own : own.reshape(Dims(*dims));
     const dnnl::binary::primitive_desc pd(b.engine(), *algorithm, desc, seen, desc, a.Finish());
     b.EmitPrimitive(dnnl::binary(pd), pd,
                     {{DNNL_ARG_SRC_0, target}, {DNNL_ARG_SRC_1, b.AddMemoryOver(m, seen)}, {DNNL_ARG_DST, target}},
@@ -178,15 +202,13 @@ absl::Status EmitWithPostOps(Builder& b, ir::NodeId id, Attributes& a, const dnn
   const Shape& shape = b.value(output).shape;
   const DataType stored = b.Stored(output);
   // The output's own descriptor: the primitive's, unless it saw the output collapsed or extended to another rank.
-  const Desc own = Shape(dst.get_dims()) == shape ? dst : RowMajor(shape, stored);
+  const Desc own = Shape(dst.get_dims()) == shape ? dst : RowMajor(shape, TypeOf(dst));
   arguments.insert(arguments.end(), a.arguments.begin(), a.arguments.end());
-  const bool complete = a.attached == n.post_ops.size() && dst.get_data_type() == DnnlType(stored);
   int target;
-  if (!complete) {
-    target = b.Temporary(dst);  // f32; the rest of the chain runs on it
+  if (TypeOf(dst) != stored) {
+    target = b.Temporary(own);  // f32; the rest of the chain runs on it
   } else if (a.sum != ir::kNoValue) {
-    const int residual = b.Use(a.sum, own);
-    const int m = b.AddMemoryOver(residual, own);
+    const int m = b.AddMemoryOver(b.Use(a.sum, WithType(own, b.Stored(a.sum))), own);
     b.DefineOver(output, m);
     target = m;
   } else {
@@ -195,12 +217,10 @@ absl::Status EmitWithPostOps(Builder& b, ir::NodeId id, Attributes& a, const dnn
   const int seen = b.memory(target).desc == dst ? target : b.AddMemoryOver(target, dst);
   arguments.push_back({DNNL_ARG_DST, seen});
   b.EmitPrimitive(primitive, pd, std::move(arguments), true);
-  if (complete) return absl::OkStatus();
   PRECIS_RETURN_IF_ERROR(EmitPostOps(b, id, a.attached, target));
-  const int out = b.Define(output, Desc(own.get_dims(), DnnlType(stored), own.get_strides()));
-  const int source = Shape(dst.get_dims()) == shape ? target : b.AddMemoryOver(target, RowMajor(shape, DataType::kF32));
+  if (TypeOf(dst) == stored) return absl::OkStatus();
   const auto& quant = b.value(output).quant;
-  b.EmitReorder(source, nullptr, out, quant ? &*quant : nullptr);
+  b.EmitReorder(target, nullptr, b.Define(output, WithType(own, stored)), quant ? &*quant : nullptr);
   return absl::OkStatus();
 }
 

@@ -35,9 +35,16 @@ struct Attributes {
   }
 };
 
+// The operand's dims as seen from a result of dims `dst`: right-aligned, leading dims collapsed where `dst` is the output collapsed to fewer
+// dims (a matmul run as 2-D). nullopt when the operand varies within the collapsed dims, but not like the output.
+std::optional<Shape> OperandDims(const Shape& operand, const Shape& output, const Shape& dst);
+
 // Scales and zero point of operand `dnnl_arg` from the value's QuantParams; nothing for float values. `channel_mask` is used for
 // per-channel parameters.
 void AddQuantization(Builder& b, Attributes& a, ir::ValueId value, int dnnl_arg, int channel_mask);
+
+// oneDNN takes one zero point for a whole tensor; zero points per channel must all be zero.
+bool HasUsableZeroPoints(const ir::Value& value);
 
 // Appends the node's post-ops for a result laid out as `dst` (concrete), whose logical dims may be the node's output collapsed to dst's rank.
 // A residual that dies here and has the result's dtype becomes a `sum` onto its own bytes when `allow_sum`.

@@ -29,6 +29,7 @@ std::shared_ptr<const void> WeightStore::GetOrMake(const std::string& key,
   }
   std::shared_ptr<const void> made = make();
   absl::MutexLock lock(&mutex_);
+  absl::erase_if(entries_, [](const auto& entry) { return entry.second.expired(); });  // those of plans that are gone
   entries_[key] = made;
   return made;
 }

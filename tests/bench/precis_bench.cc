@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <map>
+#include <optional>
 #include <random>
 
 #include "absl/flags/flag.h"
@@ -92,17 +94,18 @@ Tensor Feed(DataType dtype, const Shape& shape, std::mt19937& random) {
 
 // Four samples of random numbers, for speed only.
 absl::Status WriteRandomSamples(const Model& model, const std::vector<Shape>& shapes, const std::string& folder) {
+  constexpr int64_t kSamples = 4;
   std::mt19937 random(0);
+  std::map<std::string, Tensor> arrays;
+  std::map<std::string, TensorView> views;
   for (size_t i = 0; i < shapes.size(); ++i) {
     Shape shape = shapes[i];
-    if (shape.empty())
-      return absl::InvalidArgumentError(
-          "random calibration needs inputs with a batch dimension; use --calibration=DIR");
-    shape[0] = 4;
-    const Tensor samples = Feed(model.inputs()[i].dtype, shape, random);
-    PRECIS_RETURN_IF_ERROR(WriteNpy(absl::StrCat(folder, "/", i, ".npy"), samples.view()));
+    if (shape.empty()) return absl::InvalidArgumentError("scalar inputs need --calibration=DIR");
+    shape[0] *= kSamples;
+    const Tensor& array = arrays[model.inputs()[i].name] = Feed(model.inputs()[i].dtype, shape, random);
+    views[model.inputs()[i].name] = array.view();
   }
-  return absl::OkStatus();
+  return WriteFileAtomically(absl::StrCat(folder, "/random.npz"), FormatNpz(views));
 }
 
 struct Measured {
