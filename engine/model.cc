@@ -107,7 +107,7 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
   phases.End();
 
   auto plans = std::make_unique<PlanCache>(file_, options.policy, table, info.threads, options.max_cached_plans);
-  PRECIS_ASSIGN_OR_RETURN(const auto plan, plans->Compile(std::move(graph), shapes, &info.load_ms));
+  PRECIS_ASSIGN_OR_RETURN(const auto plan, plans->Compile(std::move(graph), &info.load_ms));
   for (const plan::LayerInfo& layer : plan->layers) {
     info.weight_bytes_per_run += layer.weight_bytes;
     info.activation_bytes_per_run += layer.activation_bytes;

@@ -174,10 +174,10 @@ absl::StatusOr<std::shared_ptr<const plan::Plan>> PlanCache::Get(const std::vect
   absl::MutexLock compiling(&compile_mutex_);
   if (auto plan = Find(shapes)) return plan;  // somebody else has just made it
   PRECIS_ASSIGN_OR_RETURN(ir::Graph graph, Optimise(*file_, shapes));
-  return Compile(std::move(graph), shapes, nullptr);
+  return Compile(std::move(graph), nullptr);
 }
 
-absl::StatusOr<std::shared_ptr<const plan::Plan>> PlanCache::Compile(ir::Graph graph, const std::vector<Shape>& shapes,
+absl::StatusOr<std::shared_ptr<const plan::Plan>> PlanCache::Compile(ir::Graph graph,
                                                                      std::map<std::string, double>* load_ms) {
   auto start = Clock::now();
   PRECIS_RETURN_IF_ERROR(quant::ApplyPolicy(graph, policy_, table_.get(), CpuTarget()));

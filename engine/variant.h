@@ -22,9 +22,8 @@ class PlanCache {
   // The plan for `shapes`, compiled if need be (one compilation at a time).
   absl::StatusOr<std::shared_ptr<const plan::Plan>> Get(const std::vector<Shape>& shapes);
 
-  // Quantizes and compiles `graph` (optimised, f32, of `shapes`) and keeps the plan. Milliseconds of both go to `load_ms`.
-  absl::StatusOr<std::shared_ptr<const plan::Plan>> Compile(ir::Graph graph, const std::vector<Shape>& shapes,
-                                                            std::map<std::string, double>* load_ms);
+  // Quantizes and compiles `graph` (optimised, f32) and keeps the plan. Milliseconds of both go to `load_ms`.
+  absl::StatusOr<std::shared_ptr<const plan::Plan>> Compile(ir::Graph graph, std::map<std::string, double>* load_ms);
 
  private:
   std::shared_ptr<const plan::Plan> Find(const std::vector<Shape>& shapes);
