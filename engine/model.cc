@@ -104,10 +104,11 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
                             quant::Calibrate(graph, options.policy, *runner, *samples,
                                              [&](const std::string&, double fraction) { phases.Report(fraction); }));
   }
-  phases.End();
 
   auto plans = std::make_unique<PlanCache>(file_, options.policy, table, info.threads, options.max_cached_plans);
-  PRECIS_ASSIGN_OR_RETURN(const auto plan, plans->Compile(std::move(graph), &info.load_ms));
+  PRECIS_ASSIGN_OR_RETURN(const auto plan,
+                          plans->Compile(std::move(graph), [&](const std::string& phase) { phases.Begin(phase); }));
+  phases.End();
   for (const plan::LayerInfo& layer : plan->layers) {
     info.weight_bytes_per_run += layer.weight_bytes;
     info.activation_bytes_per_run += layer.activation_bytes;
@@ -116,11 +117,11 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
   info.arena_bytes = plan->arena_bytes;
 
   const auto start = Clock::now();
-  if (options.progress) options.progress("warm up", 0.0);
+  if (options.progress) options.progress("warm_up", 0.0);
   auto variant = std::make_shared<VariantImpl>(file_, std::move(plans), std::move(info), shapes);
   PRECIS_RETURN_IF_ERROR(WarmUp(*variant, shapes));
   variant->SetLoadTime("warm_up", std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-  if (options.progress) options.progress("warm up", 1.0);
+  if (options.progress) options.progress("warm_up", 1.0);
   return std::shared_ptr<const Variant>(std::move(variant));
 }
 

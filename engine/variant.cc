@@ -2,19 +2,12 @@
 #include "engine/variant.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 
 namespace precis {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double MillisecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 // Sessions keep one context per plan they have run; a worker that meets many shapes drops the oldest.
 constexpr size_t kContextsPerSession = 8;
@@ -174,19 +167,17 @@ absl::StatusOr<std::shared_ptr<const plan::Plan>> PlanCache::Get(const std::vect
   absl::MutexLock compiling(&compile_mutex_);
   if (auto plan = Find(shapes)) return plan;  // somebody else has just made it
   PRECIS_ASSIGN_OR_RETURN(ir::Graph graph, Optimise(*file_, shapes));
-  return Compile(std::move(graph), nullptr);
+  return Compile(std::move(graph), [](const std::string&) {});
 }
 
-absl::StatusOr<std::shared_ptr<const plan::Plan>> PlanCache::Compile(ir::Graph graph,
-                                                                     std::map<std::string, double>* load_ms) {
-  auto start = Clock::now();
+absl::StatusOr<std::shared_ptr<const plan::Plan>> PlanCache::Compile(
+    ir::Graph graph, absl::FunctionRef<void(const std::string&)> begin_phase) {
+  begin_phase("quantize");
   PRECIS_RETURN_IF_ERROR(quant::ApplyPolicy(graph, policy_, table_.get(), CpuTarget()));
-  if (load_ms != nullptr) (*load_ms)["quantize"] += MillisecondsSince(start);
-  start = Clock::now();
+  begin_phase("compile");
   plan::PlanOptions options;
   options.threads = threads_;
   PRECIS_ASSIGN_OR_RETURN(auto plan, plan::BuildPlan(graph, options, store_));
-  if (load_ms != nullptr) (*load_ms)["compile"] += MillisecondsSince(start);
   absl::MutexLock lock(&mutex_);
   plans_.push_front(plan);
   if (plans_.size() > capacity_) plans_.pop_back();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "engine/exec/context.h"
 #include "engine/pipeline.h"
 
@@ -22,8 +23,9 @@ class PlanCache {
   // The plan for `shapes`, compiled if need be (one compilation at a time).
   absl::StatusOr<std::shared_ptr<const plan::Plan>> Get(const std::vector<Shape>& shapes);
 
-  // Quantizes and compiles `graph` (optimised, f32) and keeps the plan. Milliseconds of both go to `load_ms`.
-  absl::StatusOr<std::shared_ptr<const plan::Plan>> Compile(ir::Graph graph, std::map<std::string, double>* load_ms);
+  // Quantizes and compiles `graph` (optimised, f32) and keeps the plan. `begin_phase` hears "quantize" and "compile".
+  absl::StatusOr<std::shared_ptr<const plan::Plan>> Compile(ir::Graph graph,
+                                                            absl::FunctionRef<void(const std::string&)> begin_phase);
 
  private:
   std::shared_ptr<const plan::Plan> Find(const std::vector<Shape>& shapes);
