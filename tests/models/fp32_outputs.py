@@ -6,8 +6,8 @@
 
 The error of an output is its largest difference from the expected one, relative to the largest expected magnitude; at most 1e-4 (the
 QDQ network runs in integers: there a value that lies on the border of two steps may take either). Exit code 77, with the reason, when
-something that is needed is not there. PEERS names the folder of ../shared/tools/peers.sh's environments, PRECIS_SPEED_MODELS a folder
-of more networks (those of make_speed_models.py and make_minilm.py); ONNX Runtime's Python is PRECIS_ONNXRUNTIME_PYTHON, the peers'
+something that is needed is not there. PEERS names the folder of ../shared/tools/peers.sh's environments, PRECIS_MEASURE_DIR that of
+./dev measure, which makes more networks (MiniLM, BERT and others); ONNX Runtime's Python is PRECIS_ONNXRUNTIME_PYTHON, the peers'
 or one made with pip in PRECIS_CACHE_DIR.
 """
 import glob
@@ -20,7 +20,7 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHARED = os.path.join(HERE, "../../../shared")
-SPEED_MODELS = os.environ.get("PRECIS_SPEED_MODELS", os.path.join(os.environ.get("PRECIS_CACHE_DIR", "/nowhere"), "models"))
+SPEED_MODELS = os.path.join(os.environ.get("PRECIS_MEASURE_DIR", "/tmp/precis-measure"), "models")
 TOLERANCE = 1e-4
 # A step taken the other way in an early layer moves many later ones: ONNX Runtime with and without its own fusions is 0.13 apart.
 QDQ_TOLERANCE = 0.2
@@ -170,7 +170,7 @@ def check_onnxruntime(run_model, folder):
         if os.path.exists(path):
             networks.append((path, inputs))
         else:
-            print(f"left out: {path} is not there (tests/bench/measure.py makes it)")
+            print(f"left out: {path} is not there (./dev measure makes it)")
     good = True
     for model, how in networks:
         name = os.path.relpath(model, f"{SHARED}/models") if model.startswith(SHARED) else model

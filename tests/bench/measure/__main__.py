@@ -42,13 +42,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="turns that each side of a comparison has")
     parser.add_argument("--models", default="", help="only these, by name")
     parser.add_argument("--out", default="", help="all that was measured, as JSON")
+    parser.add_argument("--no-build", action="store_true", help="measure the binaries as they are")
     arguments = parser.parse_args()
     for name in arguments.what:
         if name not in measures:
             parser.error(f"{name}: want {', '.join(measures)}")
     options = setting.Options(rounds=arguments.rounds, models=[m for m in arguments.models.split(",") if m])
 
-    subprocess.run([setting.DEV, "build", "precisd", "precis", "precis_bench"], check=True, stdout=sys.stderr)
+    if not arguments.no_build:
+        subprocess.run([setting.DEV, "build", "precisd", "precis", "precis_bench"], check=True, stdout=sys.stderr)
     print(setting.describe_machine(), flush=True)
     record = {"machine": setting.describe_machine()}
     for name in arguments.what or measures:
