@@ -1,0 +1,199 @@
+// The int8 rewrite: levels for groups of values, equalized and quantized weights, corrected biases, Convert nodes at the borders.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "engine/base/status_macros.h"
+#include "engine/quant/assign.h"
+#include "engine/quant/bias_correction.h"
+#include "engine/quant/calibration_table.h"
+#include "engine/quant/equalize.h"
+#include "engine/quant/narrow_float.h"
+#include "engine/quant/thresholds.h"
+#include "engine/quant/weights.h"
+
+namespace precis::quant {
+namespace {
+
+// No layer computes with real numbers this large; sentinels such as the lowest float, which masks add, are.
+constexpr float kLargestActivation = 1e6f;
+// Below this, 256 levels do not describe the value: even one-bit numbers reach 4.4 dB, and layers that int8 suits have 25 dB and more.
+constexpr double kLowestSqnrDb = 10;
+
+// Why the levels of 8 bits cannot hold what was seen.
+std::optional<std::string> WhyUnusable(const ValueStatistics* s, const CalibrationPolicy& policy) {
+  if (s == nullptr || s->samples == 0) return s != nullptr && !s->finite ? "holds NaN or infinity" : "was not seen in calibration";
+  if (!s->finite) return "holds NaN or infinity";
+  const float largest = std::max(-s->min, s->max);
+  if (largest > kLargestActivation) return absl::StrFormat("holds %g, as masks do", std::abs(s->min) > s->max ? s->min : s->max);
+  if (s->histogram.empty() || largest == 0) return std::nullopt;
+  const double sqnr = ExpectedSqnr(s->histogram, ChooseRange(*s, policy));
+  if (sqnr < kLowestSqnrDb) return absl::StrFormat("would keep %.1f dB of signal over noise at 8 bits", sqnr);
+  return std::nullopt;
+}
+
+struct Levels {
+  DataType dtype = DataType::kU8;
+  ir::QuantParams params;
+};
+
+Levels LevelsOf(const Range& range, bool symmetric, bool needs_s8) {
+  constexpr float kU8Levels = 255, kS8Levels = 127;
+  const auto scale_of = [](float span, float levels) { return span > 0 ? std::max(span / levels, std::numeric_limits<float>::min()) : 1.0f; };
+  Levels levels;
+  if (needs_s8 || (symmetric && range.low < 0)) {
+    levels.dtype = DataType::kS8;
+    levels.params.scales.push_back(scale_of(std::max(-range.low, range.high), kS8Levels));
+    return levels;
+  }
+  const float scale = scale_of(range.high - range.low, kU8Levels);
+  levels.params.scales.push_back(scale);
+  if (const float zero = std::nearbyint(-range.low / scale); zero != 0) levels.params.zero_points.push_back(static_cast<int32_t>(zero));
+  return levels;
+}
+
+class Int8Rewrite {
+ public:
+  Int8Rewrite(ir::Graph& graph, const Policy& policy, const CalibrationTable& table, const Target& target)
+      : g_(graph), policy_(policy), table_(table), target_(target) {}
+
+  absl::Status Run() {
+    PRECIS_ASSIGN_OR_RETURN(a_, Assign(g_, target_, [&](ir::ValueId v) { return WhyUnusable(StatisticsOf(v), policy_.calibration); }));
+    ChooseLevels();
+    EqualizeChannels();
+    for (ir::NodeId id : a_.order) {
+      if (Int8(id) && (RoleIs(id, Role::kConvolution) || RoleIs(id, Role::kProduct))) QuantizeHeavy(id);
+    }
+    const ir::ValueId values = g_.num_values();
+    for (ir::ValueId v = 0; v < values && static_cast<size_t>(v) < a_.forms.size(); ++v) SetForm(v);
+    for (ir::NodeId id : a_.order) Explain(id);
+    return absl::OkStatus();
+  }
+
+ private:
+  bool Int8(ir::NodeId id) const { return a_.int8[static_cast<size_t>(id)]; }
+  bool RoleIs(ir::NodeId id, Role role) const { return a_.roles[static_cast<size_t>(id)] == role; }
+  const ValueStatistics* StatisticsOf(ir::ValueId v) const { return table_.Find(g_.value(v).name); }
+
+  void ChooseLevels() {
+    std::vector<std::vector<ir::ValueId>> members(a_.group.size());
+    for (size_t v = 0; v < a_.group.size(); ++v) {
+      if (a_.forms[v] != Form::kFloat) members[static_cast<size_t>(a_.group[v])].push_back(static_cast<ir::ValueId>(v));
+    }
+    levels_.resize(a_.group.size());
+    for (size_t first = 0; first < members.size(); ++first) {
+      if (members[first].empty()) continue;
+      ValueStatistics all;
+      for (ir::ValueId v : members[first]) {
+        const ValueStatistics* s = StatisticsOf(v);
+        if (s != nullptr && !s->histogram.empty()) all.Merge(*s);
+      }
+      // A range of {0, 0}, where only zeros were seen, gets scale 1.
+      const Range range = all.histogram.empty() ? Range{} : ChooseRange(all, policy_.calibration);
+      levels_[first] = LevelsOf(range, policy_.symmetric_activations, a_.needs_s8[first]);
+    }
+  }
+
+  void EqualizeChannels() {
+    for (ir::NodeId id : a_.order) {
+      const ir::ValueId v = EqualizableInput(g_, a_, id, policy_);
+      const ValueStatistics* s = v == ir::kNoValue ? nullptr : StatisticsOf(v);
+      if (s == nullptr || s->channel_max.size() != static_cast<size_t>(g_.value(v).shape[1])) continue;
+      equalized_[v] = Equalize(g_, v, *s);
+      levels_[static_cast<size_t>(a_.group[static_cast<size_t>(v)])] = LevelsOf({0, 1}, false, false);
+    }
+  }
+
+  // E[x] per input channel, as the (possibly equalized) graph has it; empty when it was not measured.
+  std::vector<double> MeanOf(ir::ValueId v) const {
+    const ValueStatistics* s = StatisticsOf(v);
+    if (s == nullptr || s->positions == 0) return {};
+    std::vector<double> mean = s->channel_sums;
+    const auto divisors = equalized_.find(v);
+    for (size_t c = 0; c < mean.size(); ++c) {
+      mean[c] /= static_cast<double>(s->positions);
+      if (divisors != equalized_.end()) mean[c] /= static_cast<double>(divisors->second[c]);
+    }
+    return mean;
+  }
+
+  void QuantizeHeavy(ir::NodeId id) {
+    const ir::ValueId weights = g_.node(id).inputs[1];
+    const Tensor& f32 = *g_.value(weights).constant;
+    const int axis = OutputChannelAxis(g_, id);
+    QuantizedWeights q = QuantizeWeights(f32, axis, policy_.weight_granularity, MaxWeightLevel(target_.has_vnni));
+    if (policy_.bias_correction) CorrectBias(id, f32, q, axis == 1);
+    const ir::ValueId constant = g_.AddConstant(absl::StrCat(g_.value(weights).name, ":s8"), std::move(q.values));
+    g_.value(constant).quant = std::move(q.params);
+    g_.SetInput(id, 1, constant);
+  }
+
+  void CorrectBias(ir::NodeId id, const Tensor& f32, const QuantizedWeights& q, bool transposed) {
+    const auto* conv = std::get_if<ir::Conv>(&g_.node(id).op);
+    const auto* matmul = std::get_if<ir::MatMul>(&g_.node(id).op);
+    const int64_t groups = conv == nullptr ? 1 : conv->groups;
+    const std::vector<double> mean = MeanOf(g_.node(id).inputs[0]);
+    const int64_t inputs = f32.shape()[transposed ? 0 : 1] * groups;
+    if (mean.size() != static_cast<size_t>(inputs)) return;
+    std::vector<double> shift = MeanShift(f32, q, transposed, groups, mean);
+    if (matmul != nullptr) {
+      for (double& s : shift) s *= static_cast<double>(matmul->alpha);
+    }
+    SubtractFromBias(g_, id, shift);
+  }
+
+  void SetForm(ir::ValueId v) {
+    const Form form = a_.forms[static_cast<size_t>(v)];
+    if (form == Form::kFloat) return;
+    const Levels& levels = levels_[static_cast<size_t>(a_.group[static_cast<size_t>(v)])];
+    if (form == Form::kInt8) {
+      g_.value(v).dtype = levels.dtype;
+      g_.value(v).quant = levels.params;
+      return;
+    }
+    const ir::ValueId copy = g_.AddValue(absl::StrCat(g_.value(v).name, ":", Name(levels.dtype)), levels.dtype, g_.value(v).shape);
+    g_.value(copy).quant = levels.params;
+    const std::vector<ir::NodeId> readers = g_.consumers(v);
+    for (ir::NodeId id : readers) {
+      for (size_t slot = 0; slot < g_.node(id).inputs.size(); ++slot) {
+        const bool asks = g_.node(id).inputs[slot] == v && a_.ReadsLevels(g_, id, slot) && !IsPostOpOperand(g_.node(id), slot);
+        if (asks) g_.SetInput(id, slot, copy);
+      }
+    }
+    g_.AddNode("", ir::Convert{}, {v}, {copy});
+  }
+
+  void Explain(ir::NodeId id) {
+    ir::Node& n = g_.node(id);
+    const std::string& note = a_.notes[static_cast<size_t>(id)];
+    const bool reads_f32 = !n.inputs.empty() && n.inputs[0] != ir::kNoValue && g_.value(n.inputs[0]).dtype == DataType::kF32;
+    if (!Int8(id) && reads_f32 && !note.empty()) n.precision_note = absl::StrCat("f32: ", note);
+  }
+
+  ir::Graph& g_;
+  const Policy& policy_;
+  const CalibrationTable& table_;
+  const Target& target_;
+  Assignment a_;
+  std::vector<Levels> levels_;  // per first of group
+  absl::flat_hash_map<ir::ValueId, std::vector<float>> equalized_;
+};
+
+}  // namespace
+
+absl::Status ApplyPolicy(ir::Graph& graph, const Policy& policy, const CalibrationTable* table, const Target& target) {
+  switch (policy.precision) {
+    case Precision::kF32: return absl::OkStatus();
+    case Precision::kBF16: return ApplyNarrowFloat(graph, DataType::kBF16);
+    case Precision::kF16: return ApplyNarrowFloat(graph, DataType::kF16);
+    case Precision::kInt8:
+      if (table == nullptr) return absl::FailedPreconditionError("int8 needs a calibration table");
+      return Int8Rewrite(graph, policy, *table, target).Run();
+    case Precision::kMixed: break;
+  }
+  return absl::UnimplementedError("mixed precision is not built in yet");
+}
+
+}  // namespace precis::quant

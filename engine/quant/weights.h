@@ -1,0 +1,28 @@
+#ifndef PRECIS_ENGINE_QUANT_WEIGHTS_H_
+#define PRECIS_ENGINE_QUANT_WEIGHTS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/ir/graph.h"
+#include "engine/quant/policy.h"
+
+namespace precis::quant {
+
+struct QuantizedWeights {
+  Tensor values;           // s8, shape of the weights
+  ir::QuantParams params;  // symmetric; scales along `axis`, or one for all
+};
+
+// Symmetric s8 weights: scale = max|w| / max_level per index of `axis` (kPerChannel) or over all (kPerTensor), levels within
+// [-max_level, max_level]. Channels of zeros get scale 1. Requires f32 weights without NaN or infinity.
+QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity granularity, int max_level);
+
+// Largest weight level: 127; 63 where u8 x s8 products are summed in pairs in s16 (255 * 63 * 2 = 32130 fits, 255 * 65 * 2 does not).
+int MaxWeightLevel(bool has_vnni);
+
+bool AllFinite(const Tensor& f32);
+
+}  // namespace precis::quant
+
+#endif  // PRECIS_ENGINE_QUANT_WEIGHTS_H_
