@@ -119,7 +119,7 @@ class CommandLineTest(ServerTest):
         self.run_precis("infer", "classifier@int8", "--random")
         plan = self.run_precis("plan", "classifier@int8").stdout
         self.assertIn("IMPLEMENTATION", plan.splitlines()[0])
-        self.assertIn("int8", plan)
+        self.assertIn("s8", plan)
         names = [model["name"] for model in self.json("stats")["models"]]
         self.assertTrue(any(name.startswith("classifier") for name in names), names)
         self.assertIn("COMPUTE", self.run_precis("stats", "classifier").stdout.splitlines()[0])

@@ -52,11 +52,12 @@ def two_inputs_file() -> bytes:
         [value_info("total", "float32", ["n", 4]), value_info("product", "float32", ["n", 4])], {})
 
 
-SLOW_SIZE, SLOW_LAYERS = 512, 60
+SLOW_SIZE, SLOW_LAYERS = 512, 150
 
 
 def slow_file() -> bytes:
-    """x [512,512] -> 60 products with one orthogonal matrix: 16 billion multiply-adds, a second or so, with 1 MB of weights."""
+    """x [512,512] -> 150 products with one orthogonal matrix: 20 billion multiply-adds, a third of a second and more, with 1 MB
+    of weights."""
     orthogonal, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(SLOW_SIZE, SLOW_SIZE)))
     names = ["x", *(f"y{i}" for i in range(SLOW_LAYERS))]
     return model([node("MatMul", [names[i], "w"], [names[i + 1]]) for i in range(SLOW_LAYERS)],

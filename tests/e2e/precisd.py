@@ -11,22 +11,27 @@ from pathlib import Path
 
 BINARIES = Path(os.environ["PRECIS_BINARIES"])  # where precisd and precis are
 START_SECONDS = 120  # under a sanitizer, on a busy machine
+DEFAULT_FLAGS = ("--grpc_address=127.0.0.1", "--grpc_port=0", "--metrics_port=0", "--drain_seconds=0")
 
 
 class Precisd:
     """Started on free ports; the constructor returns when it is ready."""
 
-    def __init__(self, *flags: str, wait_until_ready: bool = True):
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            [BINARIES / "precisd", "--grpc_address=127.0.0.1", "--grpc_port=0", "--metrics_port=0", "--drain_seconds=0", *flags],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True)
+    def __init__(self, *flags: str):
+        given = {flag.split("=")[0] for flag in flags}
+        defaults = [flag for flag in DEFAULT_FLAGS if flag.split("=")[0] not in given]
+        self._log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([BINARIES / "precisd", *defaults, *flags], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=self._log, text=True)
         self._watchdog = threading.Timer(START_SECONDS, self.process.kill)
         self._watchdog.start()
-        endpoints = re.search(r"grpc=(\S+) metrics=(\S+)", self.wait_for_line("precisd listening"))
-        self.target, self.metrics_target = endpoints.groups()
-        if wait_until_ready:
+        try:
+            endpoints = re.search(r"grpc=(\S+) metrics=(\S+)", self.wait_for_line("precisd listening"))
+            self.target, self.metrics_target = endpoints.groups()
             self.wait_for_line("precisd ready")
+        except RuntimeError:
+            self.stop()
+            raise
         self._watchdog.cancel()
 
     def wait_for_line(self, beginning: str) -> str:
@@ -36,8 +41,10 @@ class Precisd:
         raise RuntimeError(f'precisd ended with code {self.process.wait()} before "{beginning}":\n{self.log_text()}')
 
     def log_text(self) -> str:
-        self.log.seek(0)
-        return self.log.read()
+        if not self._log.closed:
+            self._log.seek(0)
+            self._log_text = self._log.read()
+        return self._log_text
 
     def metrics(self) -> dict[str, float]:
         """Every sample by its name with labels, as the text has it."""
@@ -67,6 +74,8 @@ class Precisd:
                 self.process.kill()
                 self.process.wait()
         self.process.stdout.close()
+        self.log_text()
+        self._log.close()
         return self.process.returncode
 
 

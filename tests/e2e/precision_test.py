@@ -61,9 +61,10 @@ class PrecisionTest(ServerTest):
     def test_lower_precision_holds_fewer_weight_bytes(self):
         models = {model["name"]: model for model in self.json("models")["models"]}
         held = {variant["name"]: variant["weight_bytes"] for variant in models["classifier"]["variants"]}
-        self.assertEqual(set(held), set(VARIANTS))
         for variant in VARIANTS:
             self.assertGreater(held[variant], 0)
+        self.assertLess(held["bf16"], held["fp32"])
+        self.assertLess(held["fp16"], held["fp32"])
 
     def test_int8_without_samples_says_where_to_put_them(self):
         outcome = precis(self.server, "load", "bare@int8", "--json")
@@ -87,7 +88,7 @@ class PrecisionTest(ServerTest):
 
     def test_plan_names_precision_and_implementation_of_each_layer(self):
         layers = self.json("plan", "classifier@int8", "--repetitions=3")["layers"]
-        self.assertTrue(any(layer["precision"] == "int8" for layer in layers), layers)
+        self.assertTrue(any("s8" in layer["precision"] for layer in layers), layers)
         for layer in layers:
             self.assertNotEqual(layer["implementation"], "", layer)
             self.assertFalse(layer["slow_reference"], layer)
