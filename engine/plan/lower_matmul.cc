@@ -147,9 +147,10 @@ class MatMulLowering {
     if (fused)
       AddPostOps(b_, attributes_, id_, o_.dst,
                  /*allow_sum=*/Shape(o_.dst.get_dims()) == b_.value(n_.outputs[0]).shape || IsDense());
-    pd_ = bias_memory_ >= 0 ? dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, bias_desc, o_.dst,
-                                                   attributes_.Finish(), true)
-                    : dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, o_.dst, attributes_.Finish(), true);
+    pd_ = bias_memory_ >= 0
+              ? dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, bias_desc, o_.dst, attributes_.Finish(),
+                                             true)
+              : dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, o_.dst, attributes_.Finish(), true);
   }
 
   bool IsDense() const { return DenseOrder(o_.dst).has_value(); }
