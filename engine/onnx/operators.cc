@@ -9,6 +9,7 @@ const OperatorTable& Operators() {
   static const OperatorTable* const table = [] {
     auto* t = new OperatorTable;
     AddWindowOperators(*t);
+    AddEinsum(*t);
     AddNormalizationOperators(*t);
     AddElementwiseOperators(*t);
     AddMovementOperators(*t);

@@ -21,6 +21,7 @@ ImportFunction FindOperator(absl::string_view domain, absl::string_view op_type)
 
 // Each adds one file's operators.
 void AddWindowOperators(OperatorTable& table);         // convolution, matrix product, pooling, resampling
+void AddEinsum(OperatorTable& table);
 void AddNormalizationOperators(OperatorTable& table);  // batch, layer, instance, group, local response; softmax
 void AddElementwiseOperators(OperatorTable& table);
 void AddMovementOperators(OperatorTable& table);  // shapes, indexing, constants

@@ -78,6 +78,26 @@ void ImportPool(NodeImport& node) {
   node.Emit(std::move(op), {node.Input(0)});
 }
 
+// (sum of |x|^p)^(1/p) over each window, as an average over all of the window times its size; p = 1 and 2 are the ones in use.
+void ImportLpPool(NodeImport& node) {
+  const int64_t p = node.attributes().Int("p", 2);
+  ir::Pool op{.kind = ir::PoolKind::kAverageIncludePad, .window = ReadWindow(node), .ceil_mode = false};
+  if (p != 1 && p != 2) node.Unsupported(absl::StrCat("p=", p));
+  if (node.attributes().Bool("ceil_mode", false)) node.Unsupported("ceil_mode=1");
+  float window_size = 1.0f;
+  for (int64_t k : op.window.kernel) window_size *= static_cast<float>(k);
+  const ValueId x = node.Input(0);
+  const ValueId power = p == 1 ? node.Add("power", ir::Unary{ir::UnaryKind::kAbs}, {x})
+                               : node.Add("power", ir::Binary{ir::BinaryKind::kMul}, {x, x});
+  const ValueId mean = node.Add("mean", std::move(op), {power});
+  const ir::Unary total{ir::UnaryKind::kLinear, window_size, 0.0f};
+  if (p == 1) {
+    node.Emit(total, {mean});
+  } else {
+    node.Emit(ir::Unary{ir::UnaryKind::kSqrt}, {node.Add("total", total, {mean})});
+  }
+}
+
 template <ir::PoolKind kind>
 void ImportGlobalPool(NodeImport& node) {
   node.Emit(ir::GlobalPool{kind}, {node.Input(0)});
@@ -170,6 +190,7 @@ void AddWindowOperators(OperatorTable& table) {
   table["Gemm"] = ImportGemm;
   table["MaxPool"] = ImportPool<ir::PoolKind::kMax>;
   table["AveragePool"] = ImportPool<ir::PoolKind::kAverage>;
+  table["LpPool"] = ImportLpPool;
   table["GlobalMaxPool"] = ImportGlobalPool<ir::PoolKind::kMax>;
   table["GlobalAveragePool"] = ImportGlobalPool<ir::PoolKind::kAverage>;
   table["Upsample"] = ImportUpsample;
