@@ -1,7 +1,10 @@
-// precis stats: how many requests each model answered and where their time went, since it was loaded.
+// precis stats: how many requests each variant answered and where their time went, since it was loaded. A server without
+// variants tells per model.
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
 #include "client/cli/table.h"
+#include "engine/base/status_macros.h"
 
 namespace precis::cli {
 namespace {
@@ -14,7 +17,7 @@ double MeanMs(const client::CallTime& time) {
 class StatsCommand final : public Command {
  public:
   CLI::App* Register(CLI::App* app) override {
-    CLI::App* command = app->add_subcommand("stats", "Show requests and mean times per model and variant");
+    CLI::App* command = app->add_subcommand("stats", "Show requests and mean times per variant");
     command->add_option("MODEL", model_, "net or net@VARIANT; all when it is left out");
     command->footer(
         "Times are means in milliseconds since the model was loaded; /metrics has them as histograms.\n\n"
@@ -24,10 +27,9 @@ class StatsCommand final : public Command {
   }
 
   absl::StatusOr<Json> Run(Session& session) override {
-    absl::StatusOr<std::vector<client::ModelStatistics>> statistics = session.client->Statistics(model_);
-    if (!statistics.ok()) return statistics.status();
+    PRECIS_ASSIGN_OR_RETURN(const std::vector<client::ModelStatistics> statistics, Collect(session));
     Json models = Json::array();
-    for (const client::ModelStatistics& one : *statistics) {
+    for (const client::ModelStatistics& one : statistics) {
       models.push_back({{"name", one.name},
                         {"version", one.version},
                         {"inference_count", one.inference_count},
@@ -59,6 +61,33 @@ class StatsCommand final : public Command {
   }
 
  private:
+  absl::StatusOr<std::vector<client::ModelStatistics>> Collect(Session& session) const {
+    if (!SplitModelName(model_).variant.empty()) return Named(session, model_, "");
+    absl::StatusOr<std::vector<client::ModelVariants>> models = session.client->ListVariants(model_);
+    if (absl::IsUnimplemented(models.status())) return session.client->Statistics(model_);
+    if (!models.ok()) return models.status();
+    std::vector<client::ModelStatistics> all;
+    for (const client::ModelVariants& model : *models) {
+      for (const client::VariantStatus& variant : model.variants) {
+        if (variant.state != "READY") continue;
+        auto one = Named(session, absl::StrCat(model.name, "@", variant.name), model.version);
+        if (absl::IsNotFound(one.status())) continue;  // unloaded in between
+        if (!one.ok()) return one.status();
+        all.insert(all.end(), one->begin(), one->end());
+      }
+    }
+    return all;
+  }
+
+  // A server may answer for net@int8 under the name net.
+  static absl::StatusOr<std::vector<client::ModelStatistics>> Named(Session& session, const std::string& name,
+                                                                    const std::string& version) {
+    auto statistics = session.client->Statistics(name, version);
+    if (!statistics.ok()) return statistics.status();
+    for (client::ModelStatistics& one : *statistics) one.name = name;
+    return statistics;
+  }
+
   std::string model_;
 };
 

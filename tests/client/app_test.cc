@@ -230,6 +230,8 @@ TEST_F(AppTest, PlanAndStats) {
   EXPECT_THAT(Run({"plan", "net@int8"}).out, HasSubstr("brgconv:avx512_core_vnni"));
   EXPECT_EQ(Run({"plan", "net@int8", "--repetitions=5", "--json"}).json()["layers"][0]["time_us"], 5.0);
   EXPECT_THAT(Run({"stats"}).out, HasSubstr("net@fp32"));
+  EXPECT_EQ(Run({"stats", "--json"}).json()["models"].size(), 2u);  // fp32 and int8
+  EXPECT_EQ(Run({"stats", "net@int8", "--json"}).json()["models"][0]["name"], "net@int8");
   EXPECT_EQ(Run({"stats", "--json"}).json()["models"][0]["mean_ms"]["total"], 2.0);
 }
 

@@ -120,8 +120,9 @@ class CommandLineTest(ServerTest):
         plan = self.run_precis("plan", "classifier@int8").stdout
         self.assertIn("IMPLEMENTATION", plan.splitlines()[0])
         self.assertIn("s8", plan)
-        names = [model["name"] for model in self.json("stats")["models"]]
-        self.assertTrue(any(name.startswith("classifier") for name in names), names)
+        counts = {model["name"]: model["inference_count"] for model in self.json("stats")["models"]}
+        self.assertGreaterEqual(counts["classifier@int8"], 1)
+        self.assertIn("classifier@fp32", counts)
         self.assertIn("COMPUTE", self.run_precis("stats", "classifier").stdout.splitlines()[0])
         self.run_precis("unload", "classifier@int8")
         self.assertEqual(self.json("unload", "classifier@int8", code=1)["error"]["code"], "NOT_FOUND")
