@@ -21,9 +21,9 @@ namespace precis::server {
 namespace {
 
 struct Mount {
-  std::string root;   // the part of the hierarchy that is mounted
-  std::string point;  // where
-  std::string type;   // "cgroup" or "cgroup2"
+  std::string root;                  // the part of the hierarchy that is mounted
+  std::string point;                 // where
+  std::string type;                  // "cgroup" or "cgroup2"
   std::vector<std::string> options;  // v1: the controllers
 };
 

@@ -51,8 +51,8 @@ int RunPrecisd(const ServerOptions& options) {
     LOG(ERROR) << server.status();
     return 1;
   }
-  PrintLine(absl::StrCat("precisd listening grpc=", (*server)->grpc_endpoint(),
-                         " metrics=", (*server)->metrics_endpoint()));
+  PrintLine(
+      absl::StrCat("precisd listening grpc=", (*server)->grpc_endpoint(), " metrics=", (*server)->metrics_endpoint()));
   (*server)->LoadModels([](const Server::LoadSummary& summary) {
     PrintLine(absl::StrCat("precisd ready models=", summary.loaded, " failed=", summary.failed,
                            " seconds=", absl::ToDoubleSeconds(summary.took)));

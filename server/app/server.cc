@@ -61,8 +61,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
 
 absl::Status Server::Listen() {
   PRECIS_ASSIGN_OR_RETURN(metrics_port_, metrics_.Listen(options_.grpc_address, options_.metrics_port));
-  inference_service_ =
-      std::make_unique<InferenceService>(store_.get(), &lifecycle_, &metrics_, options_.control_mode);
+  inference_service_ = std::make_unique<InferenceService>(store_.get(), &lifecycle_, &metrics_, options_.control_mode);
   precision_service_ = std::make_unique<PrecisionService>(store_.get(), &lifecycle_);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();

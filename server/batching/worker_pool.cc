@@ -75,9 +75,10 @@ void WorkerPool::Submit(Job job) {
   }
   if (queued) return;
   if (slot != nullptr) return RunJob(std::move(slot), std::move(job));
-  Refuse(std::move(job),
-         absl::ResourceExhaustedError(absl::StrCat("the queue is full: ", options_.queue_size, " requests are waiting")),
-         now);
+  Refuse(
+      std::move(job),
+      absl::ResourceExhaustedError(absl::StrCat("the queue is full: ", options_.queue_size, " requests are waiting")),
+      now);
 }
 
 std::vector<Job> WorkerPool::TakeDeadLocked(absl::Time now) {

@@ -31,7 +31,7 @@ namespace precis::server {
 
 struct JobResult {
   absl::Status status;
-  std::vector<Tensor> outputs;          // when ok
+  std::vector<Tensor> outputs;              // when ok
   absl::Time submitted, started, finished;  // `started` and `finished` are equal when it did not run
 };
 
@@ -39,9 +39,9 @@ struct Job {
   std::vector<TensorView> inputs;  // borrowed until `done` is called
   int64_t batch_size = 1;          // for the metrics
   absl::Time deadline = absl::InfiniteFuture();
-  std::function<bool()> cancelled;  // may be empty; called on any thread, at any time before `done`
+  std::function<bool()> cancelled;           // may be empty; called on any thread, at any time before `done`
   absl::AnyInvocable<void(JobResult)> done;  // on a worker, or inside Submit
-  absl::Time submitted;             // set by Submit
+  absl::Time submitted;                      // set by Submit
 };
 
 struct WorkerPoolOptions {

@@ -16,7 +16,8 @@ using inference::ModelConfig;
 
 // Fields that are read, or that are right to leave unread without a word.
 constexpr std::array<absl::string_view, 9> kReadFields = {
-    "name", "platform", "backend", "max_batch_size", "input", "output", "version_policy", "default_model_filename",
+    "name",          "platform", "backend",        "max_batch_size",
+    "input",         "output",   "version_policy", "default_model_filename",
     "instance_group"};
 constexpr std::array<absl::string_view, 3> kOnnxBackends = {"", "onnxruntime", "precis"};
 constexpr std::array<absl::string_view, 3> kOnnxPlatforms = {"", "onnxruntime_onnx", "onnx_precis"};
@@ -32,7 +33,8 @@ inference::DataType ToConfigType(DataType type) {
   return result;
 }
 
-absl::Status Mismatch(const std::string& name, absl::string_view what, absl::string_view config, absl::string_view file) {
+absl::Status Mismatch(const std::string& name, absl::string_view what, absl::string_view config,
+                      absl::string_view file) {
   return absl::InvalidArgumentError(
       absl::StrCat("config.pbtxt: tensor \"", name, "\": ", what, " ", config, ", the ONNX file has ", file));
 }
@@ -46,9 +48,8 @@ Shape WithBatch(const google::protobuf::RepeatedField<int64_t>& dims, int max_ba
 }
 
 bool Compatible(const Shape& a, const Shape& b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](int64_t x, int64_t y) {
-           return x == y || x < 0 || y < 0;
-         });
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](int64_t x, int64_t y) { return x == y || x < 0 || y < 0; });
 }
 
 // Free dimensions keep their values, in order; the others must hold as many elements.
@@ -68,7 +69,8 @@ template <typename ConfigTensor>
 absl::StatusOr<WireTensor> ApplyConfig(const ConfigTensor& config, const TensorSpec& spec, int max_batch_size) {
   WireTensor tensor{spec.name, spec.dtype, spec.shape, spec.shape};
   if (config.data_type() != inference::TYPE_INVALID && config.data_type() != ToConfigType(spec.dtype)) {
-    return Mismatch(spec.name, "type", inference::DataType_Name(config.data_type()), std::string(KServeName(spec.dtype)));
+    return Mismatch(spec.name, "type", inference::DataType_Name(config.data_type()),
+                    std::string(KServeName(spec.dtype)));
   }
   tensor.shape = WithBatch(config.dims(), max_batch_size);
   Shape engine_shape = config.has_reshape() ? WithBatch(config.reshape().shape(), max_batch_size) : tensor.shape;
@@ -118,8 +120,9 @@ absl::StatusOr<std::vector<WireTensor>> ApplyAll(const ConfigTensors& configs, c
 absl::Status CheckBatchDimension(const std::vector<WireTensor>& tensors) {
   for (const WireTensor& tensor : tensors) {
     if (tensor.engine_shape.empty() || tensor.engine_shape[0] > 1) {
-      return absl::InvalidArgumentError(absl::StrCat("config.pbtxt: max_batch_size is above 0 and tensor \"", tensor.name,
-                                                     "\" has no batch dimension: ", ShapeToString(tensor.engine_shape)));
+      return absl::InvalidArgumentError(
+          absl::StrCat("config.pbtxt: max_batch_size is above 0 and tensor \"", tensor.name,
+                       "\" has no batch dimension: ", ShapeToString(tensor.engine_shape)));
     }
   }
   return absl::OkStatus();

@@ -10,26 +10,14 @@
 #include "absl/status/statusor.h"
 #include "engine/model.h"
 #include "inference/model_config.pb.h"
+#include "server/config/signature.h"
 
 namespace precis::server {
 
-// One input or output as clients see it and as the engine takes it.
-struct WireTensor {
-  std::string name;
-  DataType dtype = DataType::kF32;
-  Shape shape;         // on the wire, with the batch dimension; kUnknownDim where free
-  Shape engine_shape;  // the ONNX file's; differs from `shape` where config.pbtxt says `reshape`
-};
-
-struct Signature {
-  std::vector<WireTensor> inputs;   // in the engine's order
-  std::vector<WireTensor> outputs;
-  int max_batch_size = 0;  // above 0: dimension 0 of every tensor is the batch
-};
-
 // The fields of `config` that mean nothing here, each a sentence for the log. Errors: InvalidArgument when the name is not
 // `model`; Unimplemented for what would change answers (ensembles, sequence batching, decoupled replies).
-absl::StatusOr<std::vector<std::string>> CheckModelConfig(const inference::ModelConfig& config, const std::string& model);
+absl::StatusOr<std::vector<std::string>> CheckModelConfig(const inference::ModelConfig& config,
+                                                          const std::string& model);
 
 // Errors: InvalidArgument when `config` names tensors that the file has not, misses an input, or disagrees in type or shape.
 absl::StatusOr<Signature> MakeSignature(const inference::ModelConfig& config, const std::vector<TensorSpec>& inputs,

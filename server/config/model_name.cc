@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/escaping.h"
 #include "engine/base/status_macros.h"
 
 namespace precis::server {
@@ -14,11 +14,13 @@ constexpr size_t kMaxNameLength = 255;  // what a folder's name may have
 }  // namespace
 
 absl::Status CheckNamePart(absl::string_view part, absl::string_view what) {
-  const bool good_characters =
-      std::all_of(part.begin(), part.end(), [](unsigned char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.'; });
+  const bool good_characters = std::all_of(part.begin(), part.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
+  });
   if (part.empty() || part.size() > kMaxNameLength || part.front() == '.' || !good_characters) {
-    return absl::InvalidArgumentError(absl::StrCat(what, " \"", absl::CHexEscape(part.substr(0, kMaxNameLength)),
-                                                   "\": want letters, digits, '_', '-' and '.', not starting with '.'"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " \"", absl::CHexEscape(part.substr(0, kMaxNameLength)),
+                     "\": want letters, digits, '_', '-' and '.', not starting with '.'"));
   }
   return absl::OkStatus();
 }

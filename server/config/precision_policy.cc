@@ -134,9 +134,10 @@ absl::Status CheckSparsity(const v1::SparsityPolicy& sparsity) {
 
 // Fields that only say something about int8.
 absl::Status CheckFloatPolicy(const PrecisionPolicy& proto) {
-  for (auto [field, set] : {std::pair{"weights", proto.has_weights()}, std::pair{"activations", proto.has_activations()},
-                            std::pair{"calibration", proto.has_calibration()},
-                            std::pair{"execution", proto.execution() != PrecisionPolicy::EXECUTION_UNSPECIFIED}}) {
+  for (auto [field, set] :
+       {std::pair{"weights", proto.has_weights()}, std::pair{"activations", proto.has_activations()},
+        std::pair{"calibration", proto.has_calibration()},
+        std::pair{"execution", proto.execution() != PrecisionPolicy::EXECUTION_UNSPECIFIED}}) {
     if (set) {
       return Bad(field, absl::StrCat("contradicts precision ", PrecisionPolicy::Precision_Name(proto.precision())));
     }
@@ -180,7 +181,7 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
   weights.set_bits(8);
   weights.set_scheme(v1::WeightPolicy::AFFINE);
   weights.set_granularity(policy.weight_granularity == quant::Granularity::kPerTensor ? v1::WeightPolicy::PER_TENSOR
-                                                                                       : v1::WeightPolicy::PER_CHANNEL);
+                                                                                      : v1::WeightPolicy::PER_CHANNEL);
   weights.set_symmetric(true);
   v1::ActivationPolicy& activations = *proto.mutable_activations();
   activations.set_bits(8);

@@ -27,7 +27,8 @@ void AddToFingerprint(const fs::path& path, std::string* fingerprint) {
   const auto size = fs::file_size(path, error);
   const auto time = fs::last_write_time(path, error);
   if (error) return;
-  absl::StrAppend(fingerprint, path.string(), ":", size, ":", static_cast<int64_t>(time.time_since_epoch().count()), ";");
+  absl::StrAppend(fingerprint, path.string(), ":", size, ":", static_cast<int64_t>(time.time_since_epoch().count()),
+                  ";");
 }
 
 // The entries of a folder, sorted; empty when it cannot be read.
@@ -44,8 +45,7 @@ std::vector<fs::path> Entries(const fs::path& directory) {
 absl::Status ReadConfigFiles(const fs::path& directory, ModelSource* source) {
   std::error_code error;
   if (const fs::path file = directory / "config.pbtxt"; fs::exists(file, error)) {
-    PRECIS_RETURN_IF_ERROR(
-        ParseTextProtoFile(file.string(), UnknownFields::kWarn, &source->config, &source->warnings));
+    PRECIS_RETURN_IF_ERROR(ParseTextProtoFile(file.string(), UnknownFields::kWarn, &source->config, &source->warnings));
     PRECIS_ASSIGN_OR_RETURN(auto warnings, CheckModelConfig(source->config, source->name));
     for (std::string& warning : warnings) source->warnings.push_back(absl::StrCat("config.pbtxt: ", warning));
   }
@@ -61,10 +61,12 @@ absl::Status ReadConfigFiles(const fs::path& directory, ModelSource* source) {
     if (const std::string& name = source->precision.default_variant(); !name.empty()) {
       const auto known = VariantNames(source->precision);
       if (std::find(known.begin(), known.end(), name) == known.end()) {
-        return absl::InvalidArgumentError(absl::StrCat("precision.textproto: default_variant \"", name, "\" is unknown"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("precision.textproto: default_variant \"", name, "\" is unknown"));
       }
     }
-    if (source->precision.has_traffic()) source->warnings.push_back("precision.textproto: traffic: not implemented yet");
+    if (source->precision.has_traffic())
+      source->warnings.push_back("precision.textproto: traffic: not implemented yet");
   }
   return absl::OkStatus();
 }
@@ -87,7 +89,8 @@ absl::Status ApplyVersionPolicy(const inference::ModelVersionPolicy& policy, std
     std::map<int64_t, std::string> chosen;
     for (int64_t version : policy.specific().versions()) {
       const auto it = versions->find(version);
-      if (it == versions->end()) return absl::NotFoundError(absl::StrCat("version_policy: there is no version ", version));
+      if (it == versions->end())
+        return absl::NotFoundError(absl::StrCat("version_policy: there is no version ", version));
       chosen.insert(*it);
     }
     *versions = std::move(chosen);
@@ -103,7 +106,8 @@ absl::Status ReadModelDirectory(const fs::path& directory, ModelSource* source) 
   std::string file_name = source->config.default_model_filename();
   if (file_name.empty()) file_name = kDefaultModelFile;
   if (fs::path(file_name).filename() != file_name) {
-    return absl::InvalidArgumentError(absl::StrCat("default_model_filename \"", file_name, "\": want a plain file name"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("default_model_filename \"", file_name, "\": want a plain file name"));
   }
   source->versions = FindVersions(directory, file_name);
   if (source->versions.empty()) {

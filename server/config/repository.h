@@ -30,7 +30,7 @@ struct ModelSource {
   inference::ModelConfig config;            // as written; empty without a file
   v1::ModelPrecision precision;             // the same
   std::vector<std::string> warnings;        // for the log
-  std::string fingerprint;  // changes when any of the model's files does (paths, sizes, times)
+  std::string fingerprint;                  // changes when any of the model's files does (paths, sizes, times)
 };
 
 // Immutable and thread-safe; every call reads the disk.

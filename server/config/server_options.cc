@@ -62,19 +62,30 @@ struct RawFlags {
 void AddModelFlags(CLI::App& app, ServerOptions& options, RawFlags& raw) {
   const std::string group = "Models";
   app.add_option("--model_repository", options.model_repository, "Folder of models, in Triton's layout")
-      ->group(group)->type_name("DIR");
+      ->group(group)
+      ->type_name("DIR");
   app.add_option("--model", raw.models, "A model by itself: an .onnx file, or a folder as in a repository")
-      ->group(group)->type_name("NAME=PATH,...")->delimiter(',');
+      ->group(group)
+      ->type_name("NAME=PATH,...")
+      ->delimiter(',');
   app.add_option("--load", raw.load, "Loaded at start: all (each as fp32 or its default_variant), none, or names")
-      ->group(group)->type_name("MODEL[@VARIANT],...")->delimiter(',')->capture_default_str();
+      ->group(group)
+      ->type_name("MODEL[@VARIANT],...")
+      ->delimiter(',')
+      ->capture_default_str();
   const std::map<std::string, ControlMode> modes = {
       {"none", ControlMode::kNone}, {"explicit", ControlMode::kExplicit}, {"poll", ControlMode::kPoll}};
   app.add_option("--model_control_mode", options.control_mode,
                  "Who changes what is served later: none (nobody), explicit (RepositoryModelLoad and Unload), poll "
                  "(changes in the repository's folders). LoadVariant works in every mode [explicit]")
-      ->group(group)->type_name("MODE")->transform(CLI::CheckedTransformer(modes).description(""));
+      ->group(group)
+      ->type_name("MODE")
+      ->transform(CLI::CheckedTransformer(modes).description(""));
   app.add_option("--repository_poll_secs", raw.poll_seconds, "How often poll looks")
-      ->group(group)->type_name("SECONDS")->check(CLI::PositiveNumber.description(""))->capture_default_str();
+      ->group(group)
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber.description(""))
+      ->capture_default_str();
   app.add_flag("--strict_readiness", options.strict_readiness, "Not ready when a model named by --load failed")
       ->group(group);
 }
@@ -83,13 +94,23 @@ void AddNetworkFlags(CLI::App& app, ServerOptions& options) {
   const std::string group = "Network";
   const auto port = CLI::Range(0, 65535).description("");
   app.add_option("--grpc_address", options.grpc_address, "Address to listen on, for gRPC and metrics")
-      ->group(group)->type_name("IP")->capture_default_str();
+      ->group(group)
+      ->type_name("IP")
+      ->capture_default_str();
   app.add_option("--grpc_port", options.grpc_port, "gRPC port; 0 takes a free one")
-      ->group(group)->type_name("PORT")->check(port)->capture_default_str();
+      ->group(group)
+      ->type_name("PORT")
+      ->check(port)
+      ->capture_default_str();
   app.add_option("--metrics_port", options.metrics_port, "Prometheus port, path /metrics; 0 takes a free one")
-      ->group(group)->type_name("PORT")->check(port)->capture_default_str();
+      ->group(group)
+      ->type_name("PORT")
+      ->check(port)
+      ->capture_default_str();
   app.add_option("--max_message_bytes", options.max_message_bytes, "Largest request and reply")
-      ->group(group)->type_name("BYTES")->check(CLI::Range(int64_t{1024}, int64_t{2147483647}).description(""))
+      ->group(group)
+      ->type_name("BYTES")
+      ->check(CLI::Range(int64_t{1024}, int64_t{2147483647}).description(""))
       ->capture_default_str();
 }
 
@@ -97,19 +118,38 @@ void AddExecutionFlags(CLI::App& app, ServerOptions& options, RawFlags& raw) {
   const std::string group = "Execution";
   const auto count = CLI::Range(1, 4096).description("");
   app.add_option("--threads", options.threads, "Threads of one worker: 1 for throughput, all cores for latency")
-      ->group(group)->type_name("N")->check(count)->capture_default_str();
-  app.add_option("--workers", options.workers, "Requests a variant runs at once; 0: cores / threads, where cores come "
-                                               "from the CPU affinity and the cgroup quota")
-      ->group(group)->type_name("N")->check(CLI::Range(0, 4096).description(""))->capture_default_str();
+      ->group(group)
+      ->type_name("N")
+      ->check(count)
+      ->capture_default_str();
+  app.add_option("--workers", options.workers,
+                 "Requests a variant runs at once; 0: cores / threads, where cores come "
+                 "from the CPU affinity and the cgroup quota")
+      ->group(group)
+      ->type_name("N")
+      ->check(CLI::Range(0, 4096).description(""))
+      ->capture_default_str();
   app.add_option("--load_threads", options.load_threads, "Variants loaded at the same time")
-      ->group(group)->type_name("N")->check(count)->capture_default_str();
+      ->group(group)
+      ->type_name("N")
+      ->check(count)
+      ->capture_default_str();
   app.add_option("--queue_size", options.queue_size, "Requests that may wait per variant; more get RESOURCE_EXHAUSTED")
-      ->group(group)->type_name("N")->check(CLI::Range(1, 1 << 20).description(""))->capture_default_str();
+      ->group(group)
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 20).description(""))
+      ->capture_default_str();
   const auto seconds = CLI::Range(0.0, 86400.0).description("");
   app.add_option("--drain_seconds", raw.drain_seconds, "Service as before, but not ready, after SIGTERM")
-      ->group(group)->type_name("SECONDS")->check(seconds)->capture_default_str();
+      ->group(group)
+      ->type_name("SECONDS")
+      ->check(seconds)
+      ->capture_default_str();
   app.add_option("--drain_timeout", raw.drain_timeout_seconds, "How long requests in flight may take after that")
-      ->group(group)->type_name("SECONDS")->check(seconds)->capture_default_str();
+      ->group(group)
+      ->type_name("SECONDS")
+      ->check(seconds)
+      ->capture_default_str();
 }
 
 }  // namespace

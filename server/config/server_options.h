@@ -26,22 +26,22 @@ struct NamedPath {
 };
 
 struct ServerOptions {
-  std::string model_repository;    // empty: none
-  std::vector<NamedPath> models;   // beside those of the repository
+  std::string model_repository;             // empty: none
+  std::vector<NamedPath> models;            // beside those of the repository
   std::vector<std::string> load = {"all"};  // "all", or names as on the wire: net, net@int8; empty: nothing
   ControlMode control_mode = ControlMode::kExplicit;
-  bool strict_readiness = false;   // not ready when a model named by `load` failed
+  bool strict_readiness = false;  // not ready when a model named by `load` failed
   absl::Duration poll_interval = absl::Seconds(15);
 
   std::string grpc_address = "0.0.0.0";
-  int grpc_port = 8001;            // 0: a free one
-  int metrics_port = 8002;         // 0: a free one
+  int grpc_port = 8001;     // 0: a free one
+  int metrics_port = 8002;  // 0: a free one
   int64_t max_message_bytes = 256 << 20;
 
-  int threads = 1;                 // of one worker
-  int workers = 0;                 // per variant; 0: cores / threads
-  int load_threads = 1;            // models loaded at the same time
-  int queue_size = 1024;           // requests that wait per variant
+  int threads = 1;        // of one worker
+  int workers = 0;        // per variant; 0: cores / threads
+  int load_threads = 1;   // models loaded at the same time
+  int queue_size = 1024;  // requests that wait per variant
 
   absl::Duration drain_grace = absl::Seconds(5);     // served as before after the first SIGTERM, while not ready
   absl::Duration drain_timeout = absl::Seconds(30);  // for requests in flight after that

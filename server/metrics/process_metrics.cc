@@ -59,8 +59,8 @@ void AddStat(std::vector<prometheus::MetricFamily>& families) {
   std::string skipped;
   for (int i = 3; i <= 13; ++i) fields >> skipped;
   double user = 0, system = 0, threads = 0, start = 0, virtual_bytes = 0, resident_pages = 0;
-  fields >> user >> system >> skipped >> skipped >> skipped >> skipped >> threads >> skipped >> start >> virtual_bytes >>
-      resident_pages;
+  fields >> user >> system >> skipped >> skipped >> skipped >> skipped >> threads >> skipped >> start >>
+      virtual_bytes >> resident_pages;
   if (!fields) return;
   const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
   using prometheus::MetricType;

@@ -34,7 +34,8 @@ using prometheus::Registry;
 const Histogram::BucketBoundaries kRequestBuckets = {25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3,
                                                      25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1,    2.5,    5,    10};
 // Seconds; a phase of a load takes from a millisecond to minutes.
-const Histogram::BucketBoundaries kLoadBuckets = {1e-3, 5e-3, 10e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 30, 60, 120};
+const Histogram::BucketBoundaries kLoadBuckets = {1e-3, 5e-3, 10e-3, 50e-3, 100e-3, 250e-3, 500e-3,
+                                                  1,    2.5,  5,     10,    30,     60,     120};
 const Histogram::BucketBoundaries kBatchBuckets = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 
 // Weight of the newest run in the bandwidth gauge: about the last 20 runs count.
@@ -58,8 +59,8 @@ struct ServerMetrics::Families {
       Register(prometheus::BuildHistogram(), *registry, "precis_batch_size", "Items per run of the model");
   Family<Gauge>& queue_depth =
       Register(prometheus::BuildGauge(), *registry, "precis_queue_depth", "Requests waiting for a worker");
-  Family<Gauge>& inflight =
-      Register(prometheus::BuildGauge(), *registry, "precis_inflight_requests", "Requests received and not answered yet");
+  Family<Gauge>& inflight = Register(prometheus::BuildGauge(), *registry, "precis_inflight_requests",
+                                     "Requests received and not answered yet");
   Family<Histogram>& load_durations =
       Register(prometheus::BuildHistogram(), *registry, "precis_model_load_duration_seconds",
                "Time of loading a variant, by phase");
@@ -67,12 +68,10 @@ struct ServerMetrics::Families {
       Register(prometheus::BuildGauge(), *registry, "precis_weight_bytes", "Weights held in memory");
   Family<Gauge>& arena_bytes =
       Register(prometheus::BuildGauge(), *registry, "precis_arena_bytes", "Activation memory of one worker");
-  Family<Counter>& memory_bytes =
-      Register(prometheus::BuildCounter(), *registry, "precis_memory_bytes_total",
-               "Bytes that runs read and wrote, from the plan's tensor sizes, by kind");
-  Family<Gauge>& bandwidth =
-      Register(prometheus::BuildGauge(), *registry, "precis_memory_bandwidth_bytes_per_second",
-               "Bytes moved per second of compute, smoothed over the latest runs");
+  Family<Counter>& memory_bytes = Register(prometheus::BuildCounter(), *registry, "precis_memory_bytes_total",
+                                           "Bytes that runs read and wrote, from the plan's tensor sizes, by kind");
+  Family<Gauge>& bandwidth = Register(prometheus::BuildGauge(), *registry, "precis_memory_bandwidth_bytes_per_second",
+                                      "Bytes moved per second of compute, smoothed over the latest runs");
   Family<Gauge>& peak_bandwidth =
       Register(prometheus::BuildGauge(), *registry, "precis_memory_bandwidth_peak_bytes_per_second",
                "Read bandwidth of this machine with all cores, measured once at start");
@@ -179,8 +178,7 @@ VariantMetrics* ServerMetrics::ForVariant(const std::string& model, const std::s
 }
 
 void ServerMetrics::CountUnrouted(absl::StatusCode code) {
-  families_->requests
-      .Add({{"model", ""}, {"version", ""}, {"variant", ""}, {"code", absl::StatusCodeToString(code)}})
+  families_->requests.Add({{"model", ""}, {"version", ""}, {"variant", ""}, {"code", absl::StatusCodeToString(code)}})
       .Increment();
 }
 

@@ -44,8 +44,8 @@ absl::StatusOr<std::vector<Shape>> ShapesToCompile(const std::vector<std::pair<s
       fits = it->second[d] >= 1 && (spec.shape[d] < 0 || spec.shape[d] == it->second[d]);
     }
     if (!fits) {
-      return absl::InvalidArgumentError(absl::StrCat("warm_shapes: input \"", spec.name, "\": ",
-                                                     ShapeToString(it->second), ", want ", ShapeToString(spec.shape)));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "warm_shapes: input \"", spec.name, "\": ", ShapeToString(it->second), ", want ", ShapeToString(spec.shape)));
     }
     shapes.push_back(it->second);
   }
@@ -78,9 +78,7 @@ void ModelStore::Stop() { threads_.Stop(); }
 
 void ModelStore::Load(LoadRequest request, Progress progress, Done done) {
   threads_.Run([this, request = std::move(request), progress = std::move(progress),
-                done = std::move(done)](bool run) mutable {
-    done(run ? RunLoad(request, progress) : Stopping());
-  });
+                done = std::move(done)](bool run) mutable { done(run ? RunLoad(request, progress) : Stopping()); });
 }
 
 void ModelStore::RunInBackground(LoadThreads::Task task) { threads_.Run(std::move(task)); }
@@ -139,9 +137,10 @@ absl::StatusOr<std::vector<ModelStore::LoadPlan>> ModelStore::PlanLoad(const Loa
   for (const auto& [version, file] : source.versions) {
     if (request.version != 0 && version != request.version) continue;
     for (const std::string& variant : variants) {
-      auto policy = request.policy.has_value() ? *request.policy
-                                               : PolicyOfVariant(request.policy_name.empty() ? variant : request.policy_name,
-                                                                 source.precision);
+      auto policy =
+          request.policy.has_value()
+              ? *request.policy
+              : PolicyOfVariant(request.policy_name.empty() ? variant : request.policy_name, source.precision);
       if (!policy.ok()) {  // a variant once loaded under a policy of its own keeps it
         const Slot* slot = FindSlotLocked(source.name, version, variant);
         if (slot == nullptr || slot->current == nullptr) return policy.status();
@@ -173,8 +172,8 @@ absl::Status ModelStore::LoadOne(const LoadPlan& plan, bool only_if_changed, con
   const std::string name = JoinModelName(plan.source.name, plan.variant);
   if (status.ok()) {
     LOG(INFO) << "loaded " << name << " version " << plan.version << " in "
-              << absl::ToInt64Milliseconds(absl::Now() - start) << " ms, "
-              << (*served)->variant->info().weight_bytes << " bytes of weights";
+              << absl::ToInt64Milliseconds(absl::Now() - start) << " ms, " << (*served)->variant->info().weight_bytes
+              << " bytes of weights";
   } else {
     LOG(ERROR) << "cannot load " << name << " version " << plan.version << ": " << status;
   }
@@ -308,7 +307,8 @@ void ModelStore::NotifyReadiness(const std::string& model, const std::string& va
 bool ModelStore::InUse(const ModelEntry& entry) {
   for (const auto& [version, slots] : entry.versions) {
     for (const auto& [variant, slot] : slots) {
-      if (slot.current != nullptr || (slot.next != nullptr && slot.next->state <= VariantState::kUnloading)) return true;
+      if (slot.current != nullptr || (slot.next != nullptr && slot.next->state <= VariantState::kUnloading))
+        return true;
     }
   }
   return false;

@@ -68,7 +68,8 @@ absl::StatusOr<ServedVariant*> ModelStore::FindReadyLocked(const ModelName& name
       } else if (slot.next->state == VariantState::kUnloading) {
         why = absl::UnavailableError(absl::StrCat("\"", wanted, "\" is being unloaded"));
       } else if (slot.next->state == VariantState::kFailed && !absl::IsUnavailable(why)) {
-        why = absl::UnavailableError(absl::StrCat("\"", wanted, "\" could not be loaded: ", slot.next->status.message()));
+        why =
+            absl::UnavailableError(absl::StrCat("\"", wanted, "\" could not be loaded: ", slot.next->status.message()));
       }
     }
   }

@@ -40,8 +40,8 @@ struct VariantReport {
   VariantState state = VariantState::kUnloaded;
   std::string reason;  // why it is not READY
   quant::Policy policy;
-  VariantInfo info;    // when READY
-  int workers = 0;     // the same
+  VariantInfo info;  // when READY
+  int workers = 0;   // the same
   uint64_t inferences = 0;
 };
 
@@ -49,8 +49,8 @@ struct VariantReport {
 struct VersionReport {
   std::string model;
   int64_t version = 0;
-  std::string reason;             // why there is nothing to serve; empty: nothing was tried, or it is READY
-  std::string default_variant;    // empty: none is READY
+  std::string reason;           // why there is nothing to serve; empty: nothing was tried, or it is READY
+  std::string default_variant;  // empty: none is READY
   std::vector<VariantReport> variants;
   std::vector<std::string> policies;  // variant names that a load may use
   v1::ModelPrecision precision;
@@ -58,13 +58,13 @@ struct VersionReport {
 };
 
 struct LoadRequest {
-  ModelName name;        // no variant: those that are loaded, or else the default one
-  int64_t version = 0;   // 0: every version that the version policy chooses
-  std::optional<quant::Policy> policy;            // instead of what the variant's name stands for
-  std::string policy_name;                        // the same, by the name of a policy
-  std::optional<inference::ModelConfig> config;   // instead of config.pbtxt
+  ModelName name;                                          // no variant: those that are loaded, or else the default one
+  int64_t version = 0;                                     // 0: every version that the version policy chooses
+  std::optional<quant::Policy> policy;                     // instead of what the variant's name stands for
+  std::string policy_name;                                 // the same, by the name of a policy
+  std::optional<inference::ModelConfig> config;            // instead of config.pbtxt
   std::vector<std::pair<std::string, Shape>> warm_shapes;  // by input
-  bool only_if_changed = true;  // a READY variant of the same policy and files is left alone
+  bool only_if_changed = true;                             // a READY variant of the same policy and files is left alone
 };
 
 struct ModelStoreOptions {

@@ -14,8 +14,8 @@ namespace precis::server {
 namespace {
 
 constexpr char kVariantParameter[] = "precis_variant";
-constexpr char kTimeoutParameter[] = "timeout";                                   // microseconds, as Triton's
-constexpr char kWantFinalParameter[] = "triton_enable_empty_final_response";      // asks for the next one
+constexpr char kTimeoutParameter[] = "timeout";                               // microseconds, as Triton's
+constexpr char kWantFinalParameter[] = "triton_enable_empty_final_response";  // asks for the next one
 constexpr char kFinalParameter[] = "triton_final_response";
 
 }  // namespace

@@ -15,8 +15,8 @@ namespace precis::server {
 namespace {
 
 // perf_analyzer looks for "statistics" and "max_batch_size".
-constexpr const char* kExtensions[] = {"model_repository", "model_configuration", "statistics",        "parameters",
-                                       "binary_tensor_data", "max_batch_size",    "precision_variants"};
+constexpr const char* kExtensions[] = {"model_repository",   "model_configuration", "statistics",        "parameters",
+                                       "binary_tensor_data", "max_batch_size",      "precision_variants"};
 
 grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call, const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
@@ -159,8 +159,7 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryModelUnload(
   auto name = ParseModelName(request->model_name());
   if (!name.ok()) return Reply(call, name.status());
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
-  store_->Unload(*std::move(name), 0,
-                 [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
+  store_->Unload(*std::move(name), 0, [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
   return reactor;
 }
 

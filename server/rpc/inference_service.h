@@ -15,12 +15,15 @@ namespace precis::server {
 namespace wire {
 using S = inference::GRPCInferenceService;
 using Inference = S::WithRawCallbackMethod_ModelInfer<S::WithRawCallbackMethod_ModelStreamInfer<S::Service>>;
-using Descriptions =
-    S::WithCallbackMethod_ServerLive<S::WithCallbackMethod_ServerReady<S::WithCallbackMethod_ModelReady<S::WithCallbackMethod_ServerMetadata<S::WithCallbackMethod_ModelMetadata<S::WithCallbackMethod_ModelConfig<S::WithCallbackMethod_ModelStatistics<Inference>>>>>>>;
-using Repository =
-    S::WithCallbackMethod_RepositoryIndex<S::WithCallbackMethod_RepositoryModelLoad<S::WithCallbackMethod_RepositoryModelUnload<Descriptions>>>;
-using All =
-    S::WithCallbackMethod_SystemSharedMemoryStatus<S::WithCallbackMethod_SystemSharedMemoryRegister<S::WithCallbackMethod_SystemSharedMemoryUnregister<S::WithCallbackMethod_CudaSharedMemoryStatus<S::WithCallbackMethod_CudaSharedMemoryRegister<S::WithCallbackMethod_CudaSharedMemoryUnregister<S::WithCallbackMethod_TraceSetting<S::WithCallbackMethod_LogSettings<Repository>>>>>>>>;
+using Descriptions = S::WithCallbackMethod_ServerLive<S::WithCallbackMethod_ServerReady<
+    S::WithCallbackMethod_ModelReady<S::WithCallbackMethod_ServerMetadata<S::WithCallbackMethod_ModelMetadata<
+        S::WithCallbackMethod_ModelConfig<S::WithCallbackMethod_ModelStatistics<Inference>>>>>>>;
+using Repository = S::WithCallbackMethod_RepositoryIndex<
+    S::WithCallbackMethod_RepositoryModelLoad<S::WithCallbackMethod_RepositoryModelUnload<Descriptions>>>;
+using All = S::WithCallbackMethod_SystemSharedMemoryStatus<S::WithCallbackMethod_SystemSharedMemoryRegister<
+    S::WithCallbackMethod_SystemSharedMemoryUnregister<S::WithCallbackMethod_CudaSharedMemoryStatus<
+        S::WithCallbackMethod_CudaSharedMemoryRegister<S::WithCallbackMethod_CudaSharedMemoryUnregister<
+            S::WithCallbackMethod_TraceSetting<S::WithCallbackMethod_LogSettings<Repository>>>>>>>>;
 }  // namespace wire
 
 // Thread-safe.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
@@ -17,15 +18,16 @@ constexpr int kMaxRepetitions = 1000;
 constexpr int kWarmUps = 2;
 constexpr int64_t kMaxElements = int64_t{1} << 28;  // of one input: 1 GiB of f32
 
-absl::StatusOr<std::vector<Shape>> ShapesOf(const v1::DescribePlanRequest& request, const std::vector<TensorSpec>& inputs) {
+absl::StatusOr<std::vector<Shape>> ShapesOf(const v1::DescribePlanRequest& request,
+                                            const std::vector<TensorSpec>& inputs) {
   std::vector<Shape> shapes;
   if (request.shapes_size() == 0) return shapes;
   for (const TensorSpec& input : inputs) {
     const auto it = std::find_if(request.shapes().begin(), request.shapes().end(),
                                  [&](const v1::InputShape& shape) { return shape.input() == input.name; });
     if (it == request.shapes().end() || request.shapes_size() != static_cast<int>(inputs.size())) {
-      return absl::InvalidArgumentError(absl::StrCat("shapes: want one for each of the ", inputs.size(),
-                                                     " inputs, such as \"", input.name, "\""));
+      return absl::InvalidArgumentError(
+          absl::StrCat("shapes: want one for each of the ", inputs.size(), " inputs, such as \"", input.name, "\""));
     }
     Shape shape(it->shape().begin(), it->shape().end());
     const bool fits = std::equal(input.shape.begin(), input.shape.end(), shape.begin(), shape.end(),
@@ -54,33 +56,29 @@ std::vector<Tensor> Zeros(const std::vector<TensorSpec>& inputs, const std::vect
 
 }  // namespace
 
-absl::StatusOr<PlanTask> PlanTask::Create(const ModelStore& store, const v1::DescribePlanRequest& request) {
-  PlanTask task;
+absl::Status DescribePlan(const ModelStore& store, const v1::DescribePlanRequest& request,
+                          v1::DescribePlanResponse* response) {
   PRECIS_ASSIGN_OR_RETURN(const ModelName name, NameOf(request.model(), request.variant()));
   PRECIS_ASSIGN_OR_RETURN(
-      task.pin_, store.Pin(name.variant.empty() ? name.model : JoinModelName(name.model, name.variant), request.version()));
-  PRECIS_ASSIGN_OR_RETURN(task.shapes_, ShapesOf(request, task.pin_->variant->inputs()));
-  task.repetitions_ = request.repetitions();
-  if (task.repetitions_ < 0 || task.repetitions_ > kMaxRepetitions) {
+      const VariantPin pin,
+      store.Pin(name.variant.empty() ? name.model : JoinModelName(name.model, name.variant), request.version()));
+  const Variant& variant = *pin->variant;
+  PRECIS_ASSIGN_OR_RETURN(const std::vector<Shape> shapes, ShapesOf(request, variant.inputs()));
+  if (request.repetitions() < 0 || request.repetitions() > kMaxRepetitions) {
     return absl::InvalidArgumentError(
-        absl::StrCat("repetitions: ", task.repetitions_, ", want 0 to ", kMaxRepetitions));
+        absl::StrCat("repetitions: ", request.repetitions(), ", want 0 to ", kMaxRepetitions));
   }
-  return task;
-}
-
-absl::Status PlanTask::Run(v1::DescribePlanResponse* response) const {
-  const Variant& variant = *pin_->variant;
   std::vector<Layer> layers;
-  if (repetitions_ == 0) {
-    PRECIS_ASSIGN_OR_RETURN(layers, variant.DescribePlan(shapes_));
+  if (request.repetitions() == 0) {
+    PRECIS_ASSIGN_OR_RETURN(layers, variant.DescribePlan(shapes));
   } else {
     PRECIS_ASSIGN_OR_RETURN(const auto session, variant.NewSession());
-    const std::vector<Tensor> zeros = Zeros(variant.inputs(), shapes_);
+    const std::vector<Tensor> zeros = Zeros(variant.inputs(), shapes);
     std::vector<TensorView> views;
     for (const Tensor& tensor : zeros) views.push_back(tensor.view());
-    PRECIS_ASSIGN_OR_RETURN(layers, session->Profile(views, kWarmUps, repetitions_));
+    PRECIS_ASSIGN_OR_RETURN(layers, session->Profile(views, kWarmUps, request.repetitions()));
   }
-  response->set_variant(pin_->name);
+  response->set_variant(pin->name);
   for (const Layer& layer : layers) DescribeLayer(layer, response->add_layers());
   return absl::OkStatus();
 }

@@ -23,7 +23,9 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call, const absl::S
   return reactor;
 }
 
-absl::Status NotYet(const std::string& rpc) { return absl::UnimplementedError(absl::StrCat(rpc, " is not implemented")); }
+absl::Status NotYet(const std::string& rpc) {
+  return absl::UnimplementedError(absl::StrCat(rpc, " is not implemented"));
+}
 
 // A client stream that is refused at once.
 template <typename Request>
@@ -109,13 +111,11 @@ grpc::ServerUnaryReactor* PrecisionService::ListVariants(grpc::CallbackServerCon
 grpc::ServerUnaryReactor* PrecisionService::DescribePlan(grpc::CallbackServerContext* call,
                                                          const v1::DescribePlanRequest* request,
                                                          v1::DescribePlanResponse* response) {
-  auto task = PlanTask::Create(*store_, *request);
-  if (!task.ok()) return Reply(call, task.status());
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
-  // Compiling for other shapes, or measuring, takes long: not on a thread of the network's.
-  store_->RunInBackground([reactor, response, task = *std::move(task)](bool run) mutable {
-    const absl::Status status = run ? task.Run(response) : absl::UnavailableError("the server is stopping");
-    { const PlanTask done = std::move(task); }  // unpins
+  // The variant is looked up there: pinned while it waits behind an unload, it would keep that from ending.
+  store_->RunInBackground([store = store_, reactor, request, response](bool run) {
+    const absl::Status status =
+        run ? server::DescribePlan(*store, *request, response) : absl::UnavailableError("the server is stopping");
     reactor->Finish(ToGrpcStatus(status));
   });
   return reactor;

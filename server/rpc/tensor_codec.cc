@@ -52,7 +52,8 @@ Shape Reshaped(const Shape& from, const Shape& to, Shape shape) {
 absl::StatusOr<Shape> CheckShape(const InputTensor& input, const WireTensor& want, int max_batch_size) {
   const Shape shape(input.shape().begin(), input.shape().end());
   if (!Matches(want.shape, input.shape())) {
-    if (shape.size() > 16) return BadInput(want.name, absl::StrCat("rank ", shape.size(), ", want ", want.shape.size()));
+    if (shape.size() > 16)
+      return BadInput(want.name, absl::StrCat("rank ", shape.size(), ", want ", want.shape.size()));
     return BadInput(want.name, absl::StrCat("shape ", ShapeToString(shape), ", want ", ShapeToString(want.shape)));
   }
   if (max_batch_size > 0 && (shape[0] < 1 || shape[0] > max_batch_size)) {
@@ -103,7 +104,8 @@ absl::StatusOr<const void*> Narrowed(const WireTensor& want, const Shape& shape,
   auto values = tensor.As<Narrow>();
   for (int i = 0; i < field.size(); ++i) {
     if (field[i] < std::numeric_limits<Narrow>::min() || field[i] > std::numeric_limits<Narrow>::max()) {
-      return BadInput(want.name, absl::StrCat("value ", field[i], " does not fit ", std::string(KServeName(want.dtype))));
+      return BadInput(want.name,
+                      absl::StrCat("value ", field[i], " does not fit ", std::string(KServeName(want.dtype))));
     }
     values[static_cast<size_t>(i)] = static_cast<Narrow>(field[i]);
   }
@@ -162,8 +164,10 @@ absl::Status CheckInputNames(const inference::ModelInferRequest& request, const 
     }
   }
   if (request.raw_input_contents_size() > 0 && request.raw_input_contents_size() != request.inputs_size()) {
-    return absl::InvalidArgumentError(absl::StrCat(request.raw_input_contents_size(), " raw_input_contents, want one for "
-                                                   "each of the ", request.inputs_size(), " inputs"));
+    return absl::InvalidArgumentError(absl::StrCat(request.raw_input_contents_size(),
+                                                   " raw_input_contents, want one for "
+                                                   "each of the ",
+                                                   request.inputs_size(), " inputs"));
   }
   return absl::OkStatus();
 }

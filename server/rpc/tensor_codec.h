@@ -15,14 +15,14 @@
 #include "absl/status/statusor.h"
 #include "engine/tensor/tensor.h"
 #include "inference/grpc_service.pb.h"
-#include "server/config/model_config.h"
+#include "server/config/signature.h"
 
 namespace precis::server {
 
 struct DecodedInputs {
   std::vector<TensorView> views;  // in the engine's order and shapes; borrow from the request and from `narrowed`
   std::vector<Tensor> narrowed;
-  int64_t batch_size = 1;         // dimension 0 when the model batches
+  int64_t batch_size = 1;  // dimension 0 when the model batches
 };
 
 // Errors: InvalidArgument naming the input, what was expected and what came; Unimplemented for shared memory.

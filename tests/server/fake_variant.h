@@ -1,0 +1,52 @@
+#ifndef PRECIS_TESTS_SERVER_FAKE_VARIANT_H_
+#define PRECIS_TESTS_SERVER_FAKE_VARIANT_H_
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "engine/model.h"
+
+namespace precis::server {
+
+// A variant of one f32 input [?] whose runs do what the test says.
+class FakeVariant : public Variant {
+ public:
+  using Run = std::function<absl::Status(const std::vector<TensorView>& inputs)>;
+  explicit FakeVariant(Run run) : run_(std::move(run)) {}
+
+  const VariantInfo& info() const override { return info_; }
+  const std::vector<TensorSpec>& inputs() const override { return specs_; }
+  const std::vector<TensorSpec>& outputs() const override { return specs_; }
+  absl::StatusOr<std::unique_ptr<Session>> NewSession() const override { return std::make_unique<FakeSession>(run_); }
+  absl::StatusOr<std::vector<Layer>> DescribePlan(const std::vector<Shape>&) const override {
+    Layer layer;
+    layer.weight_bytes = 100;
+    layer.activation_bytes = 10;
+    return std::vector<Layer>{layer};
+  }
+
+ private:
+  struct FakeSession : Session {
+    explicit FakeSession(Run r) : run(std::move(r)) {}
+    absl::Status Run(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs) override {
+      outputs->clear();
+      outputs->push_back(Tensor::CopyOf(inputs[0]));
+      return run(inputs);
+    }
+    absl::StatusOr<std::vector<Layer>> Profile(const std::vector<TensorView>&, int, int) override {
+      return std::vector<Layer>();
+    }
+    absl::StatusOr<double> FloorMilliseconds(const std::vector<TensorView>&) override { return 0.0; }
+    FakeVariant::Run run;
+  };
+
+  const Run run_;
+  const VariantInfo info_;
+  const std::vector<TensorSpec> specs_ = {{"x", DataType::kF32, {kUnknownDim}, {""}}};
+};
+
+}  // namespace precis::server
+
+#endif  // PRECIS_TESTS_SERVER_FAKE_VARIANT_H_

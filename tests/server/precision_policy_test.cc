@@ -1,0 +1,124 @@
+#include "server/config/precision_policy.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace precis::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+absl::StatusOr<quant::Policy> Parse(const std::string& text) {
+  auto proto = ParsePolicyText(text);
+  if (!proto.ok()) return proto.status();
+  return PolicyFromProto(*proto);
+}
+
+TEST(PrecisionPolicyTest, ReadsTextAndJson) {
+  const auto text = Parse("precision: INT8 calibration { method: PERCENTILE percentile: 99.9 sample_limit: 50 }");
+  const auto json = Parse(R"({"precision": "INT8", "calibration": {"method": "PERCENTILE", "percentile": 99.9,
+                              "sample_limit": 50}})");
+  for (const auto& policy : {text, json}) {
+    ASSERT_TRUE(policy.ok()) << policy.status();
+    EXPECT_EQ(policy->precision, quant::Precision::kInt8);
+    EXPECT_EQ(policy->calibration.method, quant::CalibrationMethod::kPercentile);
+    EXPECT_EQ(policy->calibration.percentile, 99.9);
+    EXPECT_EQ(policy->calibration.sample_limit, 50);
+  }
+}
+
+TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
+  quant::Policy policy;
+  policy.precision = quant::Precision::kInt8;
+  policy.weight_granularity = quant::Granularity::kPerTensor;
+  policy.symmetric_activations = true;
+  policy.bias_correction = false;
+  for (auto method :
+       {quant::CalibrationMethod::kDefault, quant::CalibrationMethod::kMinMax, quant::CalibrationMethod::kPercentile,
+        quant::CalibrationMethod::kEntropy, quant::CalibrationMethod::kMse}) {
+    policy.calibration.method = method;
+    const auto back = PolicyFromProto(PolicyToProto(policy));
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->calibration.method, method);
+    EXPECT_EQ(back->weight_granularity, policy.weight_granularity);
+    EXPECT_TRUE(back->symmetric_activations);
+    EXPECT_FALSE(back->bias_correction);
+  }
+  for (auto precision : {quant::Precision::kF32, quant::Precision::kBF16, quant::Precision::kF16}) {
+    EXPECT_EQ(PolicyFromProto(PolicyToProto({.precision = precision}))->precision, precision);
+  }
+}
+
+struct BadPolicy {
+  std::string text;
+  std::string field;
+};
+
+TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
+  const BadPolicy policies[] = {
+      {"precision: MIXED", "precision"},
+      {"precision: INT8 weights { bits: 4 }", "weights.bits"},
+      {"precision: INT8 weights { scheme: LOG2 }", "weights.scheme"},
+      {"precision: INT8 weights { granularity: PER_GROUP group_size: 32 }", "weights.granularity"},
+      {"precision: INT8 weights { symmetric: false }", "weights.symmetric"},
+      {"precision: INT8 activations { bits: 4 }", "activations.bits"},
+      {"precision: INT8 activations { ranges: DYNAMIC }", "activations.ranges"},
+      {"precision: INT8 calibration { method: MOVING_AVERAGE }", "calibration.method"},
+      {"precision: INT8 calibration { source: LIVE_TRAFFIC }", "calibration.source"},
+      {"precision: INT8 execution: SIMULATED", "execution"},
+      {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 }", "accumulation.mode"},
+      {"precision: FP32 sparsity { unstructured_ratio: 0.5 }", "sparsity.unstructured_ratio"},
+      {"precision: FP32 overrides { pattern: '*' }", "overrides"},
+  };
+  for (const BadPolicy& bad : policies) {
+    const auto policy = Parse(bad.text);
+    EXPECT_TRUE(absl::IsUnimplemented(policy.status())) << bad.text << ": " << policy.status();
+    EXPECT_THAT(std::string(policy.status().message()), HasSubstr(bad.field));
+  }
+}
+
+TEST(PrecisionPolicyTest, RefusesContradictionsAndBadValues) {
+  const BadPolicy policies[] = {
+      {"", "precision"},
+      {"precision: INT8 weights { bits: 9 }", "weights.bits"},
+      {"precision: INT8 weights { group_size: 32 }", "weights.group_size"},
+      {"precision: INT8 activations { bits: 1 }", "activations.bits"},
+      {"precision: INT8 calibration { percentile: 99 }", "calibration.percentile"},
+      {"precision: INT8 calibration { method: PERCENTILE percentile: 10 }", "calibration.percentile"},
+      {"precision: INT8 calibration { sample_limit: -1 }", "calibration.sample_limit"},
+      {"precision: BF16 calibration { method: MSE }", "calibration"},
+      {"precision: FP32 weights { bits: 8 }", "weights"},
+      {"precision: FP16 execution: INTEGER_ONLY", "execution"},
+      {"precision: INT8 mixed { min_sqnr_db: 20 }", "mixed"},
+      {"precision: INT8 accumulation { chunk_size: 64 }", "accumulation.chunk_size"},
+      {"precision: INT8 accumulation { mode: CHUNKED }", "accumulation.chunk_size"},
+      {"precision: FP32 sparsity { structured_ratio: 1.5 }", "sparsity.structured_ratio"},
+      {"precision: INT3", "INT3"},
+      {"colour: RED", "colour"},
+      {R"({"precision": 12})", "precision"},
+      {R"({"precision")", "policy"},
+  };
+  for (const BadPolicy& bad : policies) {
+    const auto policy = Parse(bad.text);
+    EXPECT_TRUE(absl::IsInvalidArgument(policy.status())) << bad.text << ": " << policy.status();
+    EXPECT_THAT(std::string(policy.status().message()), HasSubstr(bad.field));
+  }
+}
+
+TEST(PrecisionPolicyTest, KnowsBuiltInAndNamedVariants) {
+  v1::ModelPrecision file;
+  auto& named = *file.add_policies();
+  named.set_name("careful");
+  named.mutable_policy()->set_precision(v1::PrecisionPolicy::INT8);
+  named.mutable_policy()->mutable_calibration()->set_method(v1::CalibrationPolicy::MSE);
+  EXPECT_EQ(PolicyOfVariant("bf16", file)->precision, quant::Precision::kBF16);
+  EXPECT_EQ(PolicyOfVariant("careful", file)->calibration.method, quant::CalibrationMethod::kMse);
+  EXPECT_TRUE(absl::IsNotFound(PolicyOfVariant("int7", file).status()));
+  EXPECT_THAT(std::string(PolicyOfVariant("int7", file).status().message()), HasSubstr("careful"));
+  EXPECT_TRUE(absl::IsUnimplemented(PolicyOfVariant("mixed", file).status()));
+}
+
+}  // namespace
+}  // namespace precis::server
