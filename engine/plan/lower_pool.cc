@@ -12,13 +12,25 @@ bool OneDnnFloat(const Builder& b, ir::ValueId v) {
   return DnnlType(b.Stored(v)) != dnnl::memory::data_type::undef && IsFloat(b.Stored(v));
 }
 
+// Whether an integer pooling must go through real numbers: oneDNN's takes no parameters, so the result has those of the source, and padding that
+// counts is level 0, not the zero point.
+bool PoolsInFloat(const ir::Value& in, const ir::Value& out, ir::PoolKind kind, const ir::Window& w) {
+  if (!in.quant) return false;
+  const auto padded = [](int64_t pad) { return pad > 0; };
+  const bool counts_padding =
+      kind == ir::PoolKind::kAverageIncludePad && (std::any_of(w.pads_begin.begin(), w.pads_begin.end(), padded) ||
+                                                   std::any_of(w.pads_end.begin(), w.pads_end.end(), padded));
+  return in.quant != out.quant || in.dtype != out.dtype || (counts_padding && in.quant->zero_point() != 0);
+}
+
 absl::Status EmitPool(Builder& b, ir::NodeId id, ir::PoolKind kind, const ir::Window& w) {
   const ir::Node& n = b.graph().node(id);
   const ir::ValueId src = n.inputs[0], output = n.outputs[0];
   const ir::Value &in = b.value(src), &out = b.value(output);
+  const bool in_float = PoolsInFloat(in, out, kind, w);
+  const bool one_type = b.Stored(src) == b.Stored(output) && (OneDnnFloat(b, src) || IsInt8(in.dtype));
   const bool supported = n.outputs.size() == 1 && in.shape.size() >= 3 && in.shape.size() <= 5 &&
-                         b.Stored(src) == b.Stored(output) &&
-                         (OneDnnFloat(b, src) || (IsInt8(in.dtype) && in.quant == out.quant)) && n.post_ops.empty();
+                         (in_float || one_type) && n.post_ops.empty();
   if (!supported) return absl::UnimplementedError("");
   const auto algorithm = kind == ir::PoolKind::kMax       ? dnnl::algorithm::pooling_max
                          : kind == ir::PoolKind::kAverage ? dnnl::algorithm::pooling_avg_exclude_padding
@@ -35,7 +47,7 @@ absl::Status EmitPool(Builder& b, ir::NodeId id, ir::PoolKind kind, const ir::Wi
     pads_end[i] = std::max(pads_end[i], needed);
     if (pads_end[i] >= extent || w.pads_begin[i] >= extent) return absl::UnimplementedError("");
   }
-  Desc layout = b.LayoutOf(src);
+  Desc layout = in_float ? ChannelsLast(in.shape, DataType::kF32) : b.LayoutOf(src);
   // Pooling kernels exist for channels-last and blocked layouts; plain NCHW with wide channels would fall to the reference.
   if (layout == RowMajor(in.shape, b.Stored(src))) layout = ChannelsLast(in.shape, b.Stored(src));
   const Desc any(out.shape, layout.get_data_type(), dnnl::memory::format_tag::any);
@@ -43,9 +55,12 @@ absl::Status EmitPool(Builder& b, ir::NodeId id, ir::PoolKind kind, const ir::Wi
   const dnnl::pooling_forward::primitive_desc pd(b.engine(), dnnl::prop_kind::forward_inference, algorithm, layout, any,
                                                  w.strides, w.kernel, gaps, w.pads_begin, pads_end, a.Finish(), true);
   if (!pd) return absl::UnimplementedError("");
-  const int from = b.Use(src, layout);
-  b.EmitPrimitive(dnnl::pooling_forward(pd), pd,
-                  {{DNNL_ARG_SRC, from}, {DNNL_ARG_DST, b.Define(output, pd.dst_desc())}}, true);
+  const int from = in_float ? b.UseFloat(src, layout) : b.Use(src, layout);
+  const int to = in_float ? b.Temporary(pd.dst_desc()) : b.Define(output, pd.dst_desc());
+  b.EmitPrimitive(dnnl::pooling_forward(pd), pd, {{DNNL_ARG_SRC, from}, {DNNL_ARG_DST, to}}, true);
+  if (in_float)
+    b.EmitReorder(to, nullptr, b.Define(output, ChannelsLast(out.shape, b.Stored(output))),
+                  out.quant ? &*out.quant : nullptr);
   return absl::OkStatus();
 }
 
