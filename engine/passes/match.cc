@@ -91,6 +91,7 @@ std::optional<ChannelAffine> MatchChannelAffine(const Graph& graph, NodeId id, i
   if (id == kNoNode || !graph.node(id).post_ops.empty() || !IsReal(graph, graph.node(id).outputs[0]))
     return std::nullopt;
   const Shape& shape = graph.value(graph.node(id).outputs[0]).shape;
+  if (static_cast<size_t>(axis) >= shape.size()) return std::nullopt;  // a reader that changes the rank
   const size_t channels = static_cast<size_t>(shape[static_cast<size_t>(axis)]);
   ChannelAffine result{kNoValue, std::vector<double>(channels, 1.0), std::vector<double>(channels, 0.0)};
   if (IsUnary(graph, id, ir::UnaryKind::kLinear)) {
