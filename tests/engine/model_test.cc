@@ -1,0 +1,381 @@
+// The facade: from a file on disk to variants, sessions and their errors.
+#include "engine/model.h"
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "engine/tensor/npy.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/onnx/text_model.h"
+
+namespace precis {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::FloatNear;
+using ::testing::HasSubstr;
+using ::testing::Pointwise;
+using ::testing::SizeIs;
+
+// A convolution, a residual block, pooling and a product over images [batch,3,8,8]; weights from `seed`.
+onnx::ModelProto Classifier(uint32_t seed = 1) {
+  onnx::ModelProto model = onnx_import::ParseModel(R"(g (float[batch, 3, 8, 8] image) => (float[batch, 10] scores) {
+      a = Conv<pads = [1, 1, 1, 1]>(image, w1, b1)
+      b = Relu(a)
+      c = Conv<pads = [1, 1, 1, 1]>(b, w2, b1)
+      d = Add(c, b)
+      e = Relu(d)
+      f = GlobalAveragePool(e)
+      h = Flatten(f)
+      scores = Gemm(h, w3, b3)
+    })");
+  std::mt19937 random(seed);
+  const auto add = [&](const std::string& name, const std::vector<int64_t>& dims, float scale) {
+    onnx::TensorProto* t = model.mutable_graph()->add_initializer();
+    t->set_name(name);
+    t->set_data_type(onnx::TensorProto::FLOAT);
+    for (int64_t d : dims) t->add_dims(d);
+    std::uniform_real_distribution<float> value(-scale, scale);
+    for (int64_t i = 0; i < NumElements(dims); ++i) t->add_float_data(value(random));
+  };
+  add("w1", {16, 3, 3, 3}, 0.4f);
+  add("b1", {16}, 0.1f);
+  add("w2", {16, 16, 3, 3}, 0.15f);
+  add("w3", {16, 10}, 1.0f);
+  add("b3", {10}, 0.1f);
+  return model;
+}
+
+Tensor Images(int64_t batch, uint32_t seed = 5) {
+  Tensor t(DataType::kF32, {batch, 3, 8, 8});
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> value(-1.0f, 1.0f);
+  for (float& x : t.As<float>()) x = value(random);
+  return t;
+}
+
+class ModelTest : public ::testing::Test {
+ protected:
+  ModelTest()
+      : folder_(std::filesystem::path(::testing::TempDir()) /
+                absl::StrCat("precis_", ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  ~ModelTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string PathOf(const std::string& name) const { return (folder_ / name).string(); }
+
+  std::string Write(const onnx::ModelProto& model, const std::string& name = "model.onnx") {
+    std::ofstream(PathOf(name), std::ios::binary) << model.SerializeAsString();
+    return PathOf(name);
+  }
+  std::shared_ptr<const Model> Open(const onnx::ModelProto& proto) {
+    auto model = Model::Open(Write(proto));
+    EXPECT_TRUE(model.ok()) << model.status();
+    return model.ok() ? *model : nullptr;
+  }
+  std::shared_ptr<const Model> OpenText(const std::string& text) { return Open(onnx_import::ParseModel(text)); }
+
+  // Where calibration data lies; 16 samples.
+  std::string Calibration() {
+    const std::string dir = PathOf("calibration");
+    std::filesystem::create_directories(dir);
+    EXPECT_TRUE(WriteFileAtomically(dir + "/images.npy", FormatNpy(Images(16, 9).view())).ok());
+    return dir;
+  }
+
+  static LoadOptions Options(const std::string& variant) {
+    LoadOptions options;
+    options.variant = variant;
+    options.policy = *quant::BuiltInPolicy(variant);
+    return options;
+  }
+  static std::shared_ptr<const Variant> Load(const std::shared_ptr<const Model>& model, const LoadOptions& options) {
+    auto variant = model->LoadVariant(options);
+    EXPECT_TRUE(variant.ok()) << variant.status();
+    return variant.ok() ? *variant : nullptr;
+  }
+  static std::unique_ptr<Session> NewSession(const std::shared_ptr<const Variant>& variant) {
+    auto session = variant->NewSession();
+    EXPECT_TRUE(session.ok()) << session.status();
+    return *std::move(session);
+  }
+  static std::vector<float> Run(Session& session, const Tensor& input) {
+    std::vector<Tensor> outputs;
+    const auto status = session.Run({input.view()}, &outputs);
+    EXPECT_TRUE(status.ok()) << status;
+    return status.ok() ? ToFloat(outputs[0].view()) : std::vector<float>();
+  }
+  static absl::Status RunStatus(Session& session, const std::vector<TensorView>& inputs) {
+    std::vector<Tensor> outputs;
+    return session.Run(inputs, &outputs);
+  }
+  static void ExpectError(const absl::Status& status, absl::StatusCode code, const std::vector<std::string>& words) {
+    EXPECT_EQ(status.code(), code) << status;
+    for (const std::string& word : words) EXPECT_THAT(std::string(status.message()), HasSubstr(word));
+  }
+
+  const std::filesystem::path folder_;
+};
+
+// --- Opening ---
+
+TEST_F(ModelTest, ShowsTheSignature) {
+  const auto model = Open(Classifier());
+  ASSERT_THAT(model->inputs(), SizeIs(1));
+  EXPECT_EQ(model->inputs()[0].name, "image");
+  EXPECT_EQ(model->inputs()[0].dtype, DataType::kF32);
+  EXPECT_EQ(model->inputs()[0].shape, (Shape{kUnknownDim, 3, 8, 8}));
+  EXPECT_EQ(model->inputs()[0].dim_names[0], "batch");
+  ASSERT_THAT(model->outputs(), SizeIs(1));
+  EXPECT_EQ(model->outputs()[0].name, "scores");
+  EXPECT_EQ(model->path(), PathOf("model.onnx"));
+}
+
+TEST_F(ModelTest, RefusesWhatIsNoModel) {
+  EXPECT_EQ(Model::Open(PathOf("nothing.onnx")).status().code(), absl::StatusCode::kNotFound);
+  std::ofstream(PathOf("noise.onnx")) << "not a model";
+  EXPECT_EQ(Model::Open(PathOf("noise.onnx")).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// --- Running ---
+
+TEST_F(ModelTest, ComputesWhatTheFileSays) {
+  const auto model = OpenText(R"(g (float[n, 2] x) => (float[n, 2] y, float[n, 2] z)
+      <float[2, 2] w = {1, 2, 3, 4}> { y = MatMul(x, w) z = Relu(y) })");
+  const auto session = NewSession(Load(model, Options("fp32")));
+  std::vector<Tensor> outputs;
+  const Tensor x = Tensor::From<float>({2, 2}, {1, 1, 1, -1});
+  ASSERT_TRUE(session->Run({x.view()}, &outputs).ok());
+  ASSERT_THAT(outputs, SizeIs(2));
+  EXPECT_EQ(ToFloat(outputs[0].view()), (std::vector<float>{4, 6, -2, -2}));
+  EXPECT_EQ(ToFloat(outputs[1].view()), (std::vector<float>{4, 6, 0, 0}));
+}
+
+TEST_F(ModelTest, TakesEveryBatchSize) {
+  const auto session = NewSession(Load(Open(Classifier()), Options("fp32")));
+  const Tensor images = Images(4);
+  const auto together = Run(*session, images);
+  ASSERT_THAT(together, SizeIs(40));
+  for (int64_t i = 0; i < 4; ++i) {
+    Tensor one(DataType::kF32, {1, 3, 8, 8});
+    std::copy_n(images.As<float>().begin() + i * 192, 192, one.As<float>().begin());
+    const std::vector<float> want(together.begin() + i * 10, together.begin() + (i + 1) * 10);
+    EXPECT_THAT(Run(*session, one), Pointwise(FloatNear(1e-4f), want));
+  }
+  EXPECT_THAT(Run(*session, Images(0)), SizeIs(0));
+}
+
+TEST_F(ModelTest, ReusesOutputTensorsThatFit) {
+  const auto session = NewSession(Load(Open(Classifier()), Options("fp32")));
+  std::vector<Tensor> outputs;
+  ASSERT_TRUE(session->Run({Images(2).view()}, &outputs).ok());
+  const void* data = outputs[0].data();
+  ASSERT_TRUE(session->Run({Images(2, 6).view()}, &outputs).ok());
+  EXPECT_EQ(outputs[0].data(), data);
+  ASSERT_TRUE(session->Run({Images(3).view()}, &outputs).ok());
+  EXPECT_EQ(outputs[0].shape(), (Shape{3, 10}));
+}
+
+TEST_F(ModelTest, SessionsRunSideBySide) {
+  const auto variant = Load(Open(Classifier()), Options("fp32"));
+  const auto want = Run(*NewSession(variant), Images(2));
+  std::vector<std::vector<float>> results(4);
+  {
+    std::vector<std::jthread> threads;
+    for (size_t t = 0; t < results.size(); ++t) {
+      threads.emplace_back([&, t] {
+        const auto session = NewSession(variant);
+        for (int64_t batch : {1, 2, 3, 2}) results[t] = Run(*session, Images(batch));
+      });
+    }
+  }
+  EXPECT_THAT(results, Each(want));
+}
+
+TEST_F(ModelTest, VariantOutlivesModelAndSessionOutlivesVariant) {
+  auto model = Open(Classifier());
+  auto variant = Load(model, Options("fp32"));
+  model.reset();
+  const auto session = NewSession(variant);
+  variant.reset();
+  EXPECT_THAT(Run(*session, Images(3)), SizeIs(30));
+}
+
+// --- Requests that do not fit ---
+
+TEST_F(ModelTest, NamesTheInputThatDoesNotFit) {
+  const auto session = NewSession(Load(Open(Classifier()), Options("fp32")));
+  const Tensor image = Images(1), flat(DataType::kF32, {1, 192}), wide(DataType::kF32, {1, 3, 8, 9}),
+               bytes(DataType::kU8, {1, 3, 8, 8});
+  using enum absl::StatusCode;
+  ExpectError(RunStatus(*session, {}), kInvalidArgument, {"1 inputs", "0"});
+  ExpectError(RunStatus(*session, {image.view(), image.view()}), kInvalidArgument, {"1 inputs", "2"});
+  ExpectError(RunStatus(*session, {flat.view()}), kInvalidArgument, {"\"image\"", "[?,3,8,8]", "[1,192]"});
+  ExpectError(RunStatus(*session, {wide.view()}), kInvalidArgument, {"\"image\"", "[?,3,8,8]", "[1,3,8,9]"});
+  ExpectError(RunStatus(*session, {bytes.view()}), kInvalidArgument, {"\"image\"", "FP32", "UINT8"});
+  EXPECT_THAT(Run(*session, image), SizeIs(10));  // and goes on
+}
+
+TEST_F(ModelTest, EqualSymbolsMustAgree) {
+  const auto model = OpenText("g (float[n, 2] x, float[n, 2] y) => (float[n, 2] z) { z = Add(x, y) }");
+  const auto session = NewSession(Load(model, Options("fp32")));
+  const Tensor one(DataType::kF32, {1, 2}), two(DataType::kF32, {2, 2});
+  ExpectError(RunStatus(*session, {one.view(), two.view()}), absl::StatusCode::kInvalidArgument, {"n"});
+}
+
+TEST_F(ModelTest, ShapesThatTheNetworkCannotTakeAreTheRequestsFault) {
+  const auto model = OpenText(R"(g (float[1, 1, h, w] x) => (float[1, 1, p, q] y)
+      <float[1, 1, 3, 3] k = {1, 1, 1, 1, 1, 1, 1, 1, 1}> { y = Conv(x, k) })");
+  LoadOptions options = Options("fp32");
+  options.warm_shapes = {{1, 1, 5, 5}};
+  const auto session = NewSession(Load(model, options));
+  const Tensor small(DataType::kF32, {1, 1, 2, 2});
+  ExpectError(RunStatus(*session, {small.view()}), absl::StatusCode::kInvalidArgument, {"kernel"});
+}
+
+// --- Variants ---
+
+TEST_F(ModelTest, NarrowFloatsStayClose) {
+  const auto model = Open(Classifier());
+  const auto want = Run(*NewSession(Load(model, Options("fp32"))), Images(3));
+  EXPECT_THAT(Run(*NewSession(Load(model, Options("fp16"))), Images(3)), Pointwise(FloatNear(0.01f), want));
+  EXPECT_THAT(Run(*NewSession(Load(model, Options("bf16"))), Images(3)), Pointwise(FloatNear(0.08f), want));
+}
+
+TEST_F(ModelTest, NarrowFloatsHoldHalfTheBytes) {
+  const auto model = Open(Classifier());
+  const int64_t f32 = Load(model, Options("fp32"))->info().weight_bytes;
+  EXPECT_LT(Load(model, Options("fp16"))->info().weight_bytes, f32 * 6 / 10);
+}
+
+TEST_F(ModelTest, Int8WithoutCalibrationSaysWhereToPutIt) {
+  const auto model = Open(Classifier());
+  LoadOptions options = Options("int8");
+  options.calibration_dir = PathOf("calibration");
+  ExpectError(model->LoadVariant(options).status(), absl::StatusCode::kFailedPrecondition, {PathOf("calibration")});
+}
+
+TEST_F(ModelTest, Int8RunsOnIntegersAndStaysClose) {
+  const auto model = Open(Classifier());
+  LoadOptions options = Options("int8");
+  options.calibration_dir = Calibration();
+  const auto variant = Load(model, options);
+  const auto layers = variant->DescribePlan({});
+  ASSERT_TRUE(layers.ok()) << layers.status();
+  int integer = 0;
+  for (const Layer& layer : *layers) {
+    integer += layer.precision.starts_with("u8*s8") || layer.precision.starts_with("s8*s8");
+    EXPECT_FALSE(layer.slow_reference) << layer.name << " " << layer.implementation;
+  }
+  EXPECT_GE(integer, 1);
+  const auto want = Run(*NewSession(Load(model, Options("fp32"))), Images(3));
+  EXPECT_THAT(Run(*NewSession(variant), Images(3)), Pointwise(FloatNear(0.15f), want));
+  EXPECT_GT(variant->info().load_ms.at("calibrate"), 0.0);
+}
+
+TEST_F(ModelTest, SaysWhatAVariantCosts) {
+  std::vector<std::string> phases;
+  LoadOptions options = Options("fp32");
+  options.progress = [&](const std::string& phase, double fraction) {
+    EXPECT_GE(fraction, 0.0);
+    EXPECT_LE(fraction, 1.0);
+    phases.push_back(phase);
+  };
+  const auto variant = Load(Open(Classifier()), options);
+  const VariantInfo& info = variant->info();
+  EXPECT_EQ(info.name, "fp32");
+  EXPECT_GE(info.weight_bytes, (16 * 27 + 16 * 144 + 160) * 4);
+  EXPECT_GT(info.arena_bytes, 0);
+  EXPECT_GE(info.weight_bytes_per_run, info.weight_bytes * 9 / 10);
+  EXPECT_GT(info.activation_bytes_per_run, 0);
+  for (const char* phase : {"parse", "quantize", "compile", "warm_up"})
+    EXPECT_TRUE(info.load_ms.contains(phase)) << phase;
+  EXPECT_THAT(phases, AllOf(Contains("parse"), Contains("compile"), Contains("warm_up")));
+}
+
+TEST_F(ModelTest, DescribesThePlanOfAnyShape) {
+  const auto variant = Load(Open(Classifier()), Options("fp32"));
+  const auto one = variant->DescribePlan({}), four = variant->DescribePlan({{4, 3, 8, 8}});
+  ASSERT_TRUE(one.ok()) << one.status();
+  ASSERT_TRUE(four.ok()) << four.status();
+  int64_t bytes[2] = {0, 0};
+  for (const Layer& layer : *one) bytes[0] += layer.activation_bytes;
+  for (const Layer& layer : *four) bytes[1] += layer.activation_bytes;
+  EXPECT_GT(bytes[1], 3 * bytes[0]);
+  EXPECT_EQ(variant->DescribePlan({{4, 3, 9, 8}}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(variant->DescribePlan({{1}, {1}}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ModelTest, MeasuresLayersAndFloor) {
+  const auto session = NewSession(Load(Open(Classifier()), Options("fp32")));
+  const Tensor images = Images(1);
+  const auto layers = session->Profile({images.view()}, 1, 3);
+  ASSERT_TRUE(layers.ok()) << layers.status();
+  double total_us = 0;
+  for (const Layer& layer : *layers) total_us += layer.time_us;
+  EXPECT_GT(total_us, 0.0);
+  const auto floor_ms = session->FloorMilliseconds({images.view()});
+  ASSERT_TRUE(floor_ms.ok()) << floor_ms.status();
+  EXPECT_GT(*floor_ms, 0.0);
+  EXPECT_EQ(session->Profile({}, 1, 3).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// --- Plans per shape ---
+
+TEST_F(ModelTest, CompilesWarmShapesAtLoad) {
+  LoadOptions options = Options("fp32");
+  options.warm_shapes = {{4, 3, 8, 8}};
+  const auto model = Open(Classifier());
+  const auto variant = Load(model, options);
+  std::filesystem::remove(model->path());
+  EXPECT_THAT(Run(*NewSession(variant), Images(4)), SizeIs(40));  // without the file: the plan is there
+}
+
+TEST_F(ModelTest, FileThatChangedIsNotMixedWithWhatIsLoaded) {
+  const auto model = Open(Classifier());
+  const auto variant = Load(model, Options("fp32"));
+  const auto session = NewSession(variant);
+  const auto before = Run(*session, Images(1));
+  std::filesystem::remove(model->path());
+  Write(Classifier(2));
+  EXPECT_EQ(Run(*session, Images(1)), before);
+  ExpectError(RunStatus(*session, {Images(2).view()}), absl::StatusCode::kFailedPrecondition,
+              {model->path(), "changed"});
+}
+
+// Once the file is gone, only shapes whose plans are still cached run.
+TEST_F(ModelTest, KeepsNoMorePlansThanTold) {
+  LoadOptions options = Options("fp32");
+  options.max_cached_plans = 2;
+  const auto model = Open(Classifier());
+  const auto variant = Load(model, options);  // batch 1
+  for (int64_t batch : {2, 3, 2, 4})
+    EXPECT_THAT(Run(*NewSession(variant), Images(batch)), SizeIs(static_cast<size_t>(batch * 10)));
+  std::filesystem::remove(model->path());
+  for (int64_t batch : {2, 4}) EXPECT_TRUE(RunStatus(*NewSession(variant), {Images(batch).view()}).ok()) << batch;
+  for (int64_t batch : {1, 3}) EXPECT_FALSE(RunStatus(*NewSession(variant), {Images(batch).view()}).ok()) << batch;
+}
+
+TEST_F(ModelTest, SessionThatMeetsManyShapesStaysRight) {
+  const auto session = NewSession(Load(Open(Classifier()), Options("fp32")));
+  const auto first = Run(*session, Images(1));
+  for (int64_t batch = 2; batch <= 20; ++batch)
+    EXPECT_THAT(Run(*session, Images(batch)), SizeIs(static_cast<size_t>(batch * 10)));
+  EXPECT_EQ(Run(*session, Images(1)), first);
+}
+
+TEST(EngineFactsTest, NamesIsaAndVersion) {
+  EXPECT_FALSE(CpuIsaName().empty());
+  EXPECT_THAT(OneDnnVersion(), ::testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+}
+
+}  // namespace
+}  // namespace precis
