@@ -55,7 +55,7 @@ bool IsWholeImagePool(const Graph& graph, NodeId id) {
 int RecognizeGlobalPool(Graph& graph) {
   int fired = 0;
   for (const NodeId id : Order(graph)) {
-    if (graph.value(graph.node(id).outputs[0]).dtype != DataType::kF32) continue;
+    if (!IsReal(graph, graph.node(id).outputs[0])) continue;
     if (IsSpatialMean(graph, id)) {
       FromReduce(graph, id);
       ++fired;
