@@ -10,6 +10,7 @@
 #include "engine/tensor/npy.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/engine/random_weights.h"
 #include "tests/onnx/text_model.h"
 
 namespace precis {
@@ -35,20 +36,8 @@ onnx::ModelProto Classifier(uint32_t seed = 1) {
       h = Flatten(f)
       scores = Gemm(h, w3, b3)
     })");
-  std::mt19937 random(seed);
-  const auto add = [&](const std::string& name, const std::vector<int64_t>& dims, float scale) {
-    onnx::TensorProto* t = model.mutable_graph()->add_initializer();
-    t->set_name(name);
-    t->set_data_type(onnx::TensorProto::FLOAT);
-    for (int64_t d : dims) t->add_dims(d);
-    std::uniform_real_distribution<float> value(-scale, scale);
-    for (int64_t i = 0; i < NumElements(dims); ++i) t->add_float_data(value(random));
-  };
-  add("w1", {16, 3, 3, 3}, 0.4f);
-  add("b1", {16}, 0.1f);
-  add("w2", {16, 16, 3, 3}, 0.15f);
-  add("w3", {16, 10}, 1.0f);
-  add("b3", {10}, 0.1f);
+  testing::AddRandomWeights(
+      model, {{"w1", {16, 3, 3, 3}}, {"b1", {16}}, {"w2", {16, 16, 3, 3}}, {"w3", {16, 10}}, {"b3", {10}}}, seed);
   return model;
 }
 
