@@ -31,9 +31,8 @@ void Fuse(Graph& graph, NodeId add, size_t slot) {
   const std::vector<ValueId> inputs = graph.node(add).inputs;
   const std::vector<PostOp> post_ops = graph.node(add).post_ops;
   AbsorbReader(graph, id, add);
-  if (IsHeavy(graph, id) && graph.node(id).inputs.size() < 3) graph.SetInput(id, 2, kNoValue);  // input 2 is the bias
   constexpr size_t kBias = 2;  // operands of post-ops come behind the bias, even an absent one
-  if (IsHeavy(graph, id) && graph.node(id).inputs.size() <= kBias) graph.SetInput(id, kBias, ir::kNoValue);
+  if (IsHeavy(graph, id) && graph.node(id).inputs.size() <= kBias) graph.SetInput(id, kBias, kNoValue);
   graph.node(id).post_ops.push_back({.kind = PostOp::Kind::kBinary,
                                      .unary = {},
                                      .binary = BinaryKind::kAdd,
