@@ -115,8 +115,7 @@ void Graph::SetInputs(NodeId id, std::vector<ValueId> node_inputs) {
 void Graph::SetOutput(NodeId id, size_t slot, ValueId value) {
   auto& slots = nodes_[static_cast<size_t>(id)].outputs;
   if (slot >= slots.size()) slots.resize(slot + 1, kNoValue);
-  if (slots[slot] != kNoValue && producer(slots[slot]) == id)
-    producers_[static_cast<size_t>(slots[slot])] = kNoNode;
+  if (slots[slot] != kNoValue && producer(slots[slot]) == id) producers_[static_cast<size_t>(slots[slot])] = kNoNode;
   slots[slot] = value;
   if (value != kNoValue) producers_[static_cast<size_t>(value)] = id;
 }

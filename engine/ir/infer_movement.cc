@@ -197,6 +197,8 @@ absl::Status Infer(const Rule& rule, Gather& op) {
   PRECIS_RETURN_IF_ERROR(rule.WantIndices(1));
   const Shape &data = rule.shape(0), &indices = rule.shape(1);
   PRECIS_RETURN_IF_ERROR(rule.FixAxis(op.axis, data.size()));
+  if (data[static_cast<size_t>(op.axis)] == 0 && NumElements(indices) != 0)
+    return rule.Error("dimension ", op.axis, " is empty");
   Shape out(data.begin(), data.begin() + op.axis);
   out.insert(out.end(), indices.begin(), indices.end());
   out.insert(out.end(), data.begin() + op.axis + 1, data.end());
@@ -207,6 +209,9 @@ absl::Status Infer(const Rule& rule, GatherElements& op) {
   PRECIS_RETURN_IF_ERROR(rule.Need(2));
   PRECIS_RETURN_IF_ERROR(rule.WantIndices(1));
   PRECIS_RETURN_IF_ERROR(CheckElementIndices(rule, op.axis));
+  if (rule.shape(0)[static_cast<size_t>(op.axis)] == 0 && NumElements(rule.shape(1)) != 0) {
+    return rule.Error("dimension ", op.axis, " is empty");
+  }
   return rule.Output(0, rule.dtype(0), rule.shape(1));
 }
 
@@ -225,6 +230,9 @@ absl::Status Infer(const Rule& rule, GatherNd& op) {
                       batch);
   }
   Shape out(indices.begin(), indices.end() - 1);
+  const Shape indexed(data.begin() + batch, data.begin() + batch + depth);
+  if (NumElements(indexed) == 0 && NumElements(out) != 0)
+    return rule.Error("indices into empty dimensions of ", ShapeToString(data));
   out.insert(out.end(), data.begin() + batch + depth, data.end());
   return rule.Output(0, rule.dtype(0), std::move(out));
 }
@@ -289,9 +297,9 @@ absl::Status Infer(const Rule& rule, Pad& op) {
     out[i] += begin + end;
     if (out[i] < 0) return rule.Error("pads crop more than dimension ", i, " has");
     if (op.mode == PadMode::kConstant) continue;
-    const int64_t most = std::max(begin, end);
-    if (most > 0 && (x[i] == 0 || (op.mode == PadMode::kReflect && most > x[i] - 1))) {
-      return rule.Error("pad ", most, " of dimension ", i, " is larger than its ", x[i], " cells allow");
+    const int64_t most = std::max(begin, end), left = x[i] + std::min<int64_t>(begin, 0) + std::min<int64_t>(end, 0);
+    if (most > 0 && (left < 1 || (op.mode == PadMode::kReflect && most > left - 1))) {
+      return rule.Error("pad ", most, " of dimension ", i, " is larger than its ", left, " cells allow");
     }
   }
   return rule.Output(0, rule.dtype(0), std::move(out));

@@ -221,7 +221,7 @@ struct Concat {
 struct Split {
   int64_t axis = 0;
   int64_t num_outputs = 0;
-};                // x, split? ; equal parts (last one smaller) where split is absent
+};  // x, split? ; equal parts (last one smaller) where split is absent
 struct Slice {};  // x, starts, ends, axes?, steps?
 struct Gather {
   int64_t axis = 0;
@@ -254,7 +254,7 @@ struct SizeOf {};
 struct ConstantOfShape {
   std::vector<std::byte> value;
   DataType dtype = DataType::kF32;
-};                // shape; value: one element's bytes
+};  // shape; value: one element's bytes
 struct Range {};  // start, limit, delta
 struct DepthToSpace {
   int64_t block = 1;

@@ -109,20 +109,20 @@ template <typename F>
 bool VisitUnaryKind(ir::UnaryKind kind, F f) {
   using enum ir::UnaryKind;
   switch (kind) {
+    // clang-format off
 #define PRECIS_KIND(K) \
   case K: f.template operator()<K>(); return true;
-  PRECIS_KIND(kRelu)
-  PRECIS_KIND(kLeakyRelu) PRECIS_KIND(kElu) PRECIS_KIND(kSelu) PRECIS_KIND(kCelu) PRECIS_KIND(kThresholdedRelu)
-      PRECIS_KIND(kClip) PRECIS_KIND(kSigmoid) PRECIS_KIND(kHardSigmoid) PRECIS_KIND(kHardSwish) PRECIS_KIND(kSilu)
-          PRECIS_KIND(kMish) PRECIS_KIND(kTanh) PRECIS_KIND(kGeluErf) PRECIS_KIND(kGeluTanh) PRECIS_KIND(kSoftplus)
-              PRECIS_KIND(kSoftsign) PRECIS_KIND(kErf) PRECIS_KIND(kExp) PRECIS_KIND(kLog) PRECIS_KIND(kSqrt)
-                  PRECIS_KIND(kReciprocal) PRECIS_KIND(kAbs) PRECIS_KIND(kNeg) PRECIS_KIND(kSign) PRECIS_KIND(kFloor)
-                      PRECIS_KIND(kCeil) PRECIS_KIND(kRound) PRECIS_KIND(kSin) PRECIS_KIND(kCos) PRECIS_KIND(kTan)
-                          PRECIS_KIND(kAsin) PRECIS_KIND(kAcos) PRECIS_KIND(kAtan) PRECIS_KIND(kSinh) PRECIS_KIND(kCosh)
-                              PRECIS_KIND(kAsinh) PRECIS_KIND(kAcosh) PRECIS_KIND(kAtanh) PRECIS_KIND(kLinear)
-                                  PRECIS_KIND(kShrink)
+    PRECIS_KIND(kRelu) PRECIS_KIND(kLeakyRelu) PRECIS_KIND(kElu) PRECIS_KIND(kSelu) PRECIS_KIND(kCelu)
+    PRECIS_KIND(kThresholdedRelu) PRECIS_KIND(kClip) PRECIS_KIND(kSigmoid) PRECIS_KIND(kHardSigmoid)
+    PRECIS_KIND(kHardSwish) PRECIS_KIND(kSilu) PRECIS_KIND(kMish) PRECIS_KIND(kTanh) PRECIS_KIND(kGeluErf)
+    PRECIS_KIND(kGeluTanh) PRECIS_KIND(kSoftplus) PRECIS_KIND(kSoftsign) PRECIS_KIND(kErf) PRECIS_KIND(kExp)
+    PRECIS_KIND(kLog) PRECIS_KIND(kSqrt) PRECIS_KIND(kReciprocal) PRECIS_KIND(kAbs) PRECIS_KIND(kNeg)
+    PRECIS_KIND(kSign) PRECIS_KIND(kFloor) PRECIS_KIND(kCeil) PRECIS_KIND(kRound) PRECIS_KIND(kSin) PRECIS_KIND(kCos)
+    PRECIS_KIND(kTan) PRECIS_KIND(kAsin) PRECIS_KIND(kAcos) PRECIS_KIND(kAtan) PRECIS_KIND(kSinh) PRECIS_KIND(kCosh)
+    PRECIS_KIND(kAsinh) PRECIS_KIND(kAcosh) PRECIS_KIND(kAtanh) PRECIS_KIND(kLinear) PRECIS_KIND(kShrink)
 #undef PRECIS_KIND
-                                      case kNot:
+      // clang-format on
+      case kNot:
   case kBitwiseNot:
   case kIsNan:
   case kIsInf: return false;

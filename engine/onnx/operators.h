@@ -20,7 +20,7 @@ const OperatorTable& Operators();
 ImportFunction FindOperator(absl::string_view domain, absl::string_view op_type);
 
 // Each adds one file's operators.
-void AddWindowOperators(OperatorTable& table);         // convolution, matrix product, pooling, resampling
+void AddWindowOperators(OperatorTable& table);  // convolution, matrix product, pooling, resampling
 void AddEinsum(OperatorTable& table);
 void AddNormalizationOperators(OperatorTable& table);  // batch, layer, instance, group, local response; softmax
 void AddElementwiseOperators(OperatorTable& table);

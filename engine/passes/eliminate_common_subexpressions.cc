@@ -59,7 +59,9 @@ bool SameInput(const Graph& graph, ValueId a, ValueId b) {
 bool SameNode(const Graph& graph, NodeId a, NodeId b) {
   const ir::Node& x = graph.node(a);
   const ir::Node& y = graph.node(b);
-  if (x.op.index() != y.op.index() || x.inputs.size() != y.inputs.size() || !SameType(graph, x.outputs[0], y.outputs[0])) return false;
+  if (x.op.index() != y.op.index() || x.inputs.size() != y.inputs.size() ||
+      !SameType(graph, x.outputs[0], y.outputs[0]))
+    return false;
   for (size_t i = 0; i < x.inputs.size(); ++i) {
     if (!SameInput(graph, x.inputs[i], y.inputs[i])) return false;
   }

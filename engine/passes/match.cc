@@ -114,7 +114,7 @@ std::optional<ChannelAffine> MatchChannelAffine(const Graph& graph, NodeId id, i
       result.scales = true;
       return result;
     case BinaryKind::kDiv:
-      if (operand->constant_first) return std::nullopt;
+      if (operand->constant_first || std::count(numbers->begin(), numbers->end(), 0.0) > 0) return std::nullopt;
       std::transform(numbers->begin(), numbers->end(), result.scale.begin(), [](double c) { return 1.0 / c; });
       result.scales = true;
       return result;

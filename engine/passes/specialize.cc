@@ -166,10 +166,11 @@ absl::Status Fold(Graph& graph, NodeId id) {
 
 // --- Float types other than f32 ---
 
-// Node inputs, but not graph outputs, that read `from` read `to` instead.
+// Node inputs, but not graph outputs, that read `from` read `to` instead; a Cast takes any type and stays.
 void MoveReaders(Graph& graph, ValueId from, ValueId to) {
   const std::vector<NodeId> readers = graph.consumers(from);
   for (NodeId reader : readers) {
+    if (IsOneOf<ir::Cast>(graph.node(reader).op)) continue;
     for (size_t slot = 0; slot < graph.node(reader).inputs.size(); ++slot) {
       if (graph.node(reader).inputs[slot] == from) graph.SetInput(reader, slot, to);
     }
@@ -193,19 +194,23 @@ void WidenValue(Graph& graph, ValueId v) {
     graph.value(v).dtype = DataType::kF32;
     return;
   }
+  const NodeId producer = graph.producer(v);
+  const auto& readers = graph.consumers(v);
+  const bool read =
+      std::any_of(readers.begin(), readers.end(), [&](NodeId id) { return !IsOneOf<ir::Cast>(graph.node(id).op); });
+  const bool made = producer != kNoNode && !IsOneOf<ir::Cast>(graph.node(producer).op);
+  if (!read && !made) return;  // Casts are all that touches it
   const std::string name = absl::StrCat(graph.value(v).name, "/f32");
-  if (graph.consumers(v).empty() && (input || constant != nullptr)) return;
   if (constant != nullptr) {
     MoveReaders(graph, v, graph.AddConstant(name, ToF32(*constant)));
     return;
   }
   const ValueId wide = graph.AddValue(name, DataType::kF32, graph.value(v).shape);
   MoveReaders(graph, v, wide);
-  if (input) {
+  if (!made) {
     graph.AddNode(absl::StrCat(name, "/cast"), ir::Cast{DataType::kF32}, {v}, {wide});
     return;
   }
-  const NodeId producer = graph.producer(v);
   const auto& outputs = graph.node(producer).outputs;
   graph.SetOutput(producer, static_cast<size_t>(std::find(outputs.begin(), outputs.end(), v) - outputs.begin()), wide);
   graph.AddNode(absl::StrCat(graph.value(v).name, "/cast"), ir::Cast{dtype}, {wide}, {v});

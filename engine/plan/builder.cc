@@ -17,7 +17,7 @@ using ir::ValueId;
 
 int64_t BytesOf(const Memory& m) {
   return !IsEmpty(m.desc) ? static_cast<int64_t>(m.desc.get_size())
-                : NumElements(m.shape) * static_cast<int64_t>(SizeOf(m.dtype));
+                          : NumElements(m.shape) * static_cast<int64_t>(SizeOf(m.dtype));
 }
 
 }  // namespace
@@ -88,7 +88,8 @@ bool Builder::DiesHere(ValueId id) {
   Materialize(id, nullptr);
   const auto& inputs = graph_.node(current_).inputs;
   const auto dies = [&](ValueId v) {
-    return remaining_uses_[static_cast<size_t>(v)] == std::count(inputs.begin(), inputs.end(), v) && !graph_.IsGraphOutput(v);
+    return remaining_uses_[static_cast<size_t>(v)] == std::count(inputs.begin(), inputs.end(), v) &&
+           !graph_.IsGraphOutput(v);
   };
   const std::vector<int> held_in = BuffersOf(id);
   return std::all_of(held_in.begin(), held_in.end(), [&](int b) {
@@ -303,7 +304,8 @@ void Builder::BindOutputs() {
     }
     const int own = NewBuffer(Storage::kOutput, 0);
     buffers_[static_cast<size_t>(own)].port = static_cast<int>(i);
-    plan_.output_memories.push_back(NewMemory(own, value(v).dtype, value(v).shape, RowMajor(value(v).shape, value(v).dtype)));
+    plan_.output_memories.push_back(
+        NewMemory(own, value(v).dtype, value(v).shape, RowMajor(value(v).shape, value(v).dtype)));
     const int to = plan_.output_memories.back();
     if (memory(from).dtype != value(v).dtype) {
       EmitKernel(NarrowKernel(value(v).dtype, NumElements(value(v).shape)), {from}, {to}, "narrow");

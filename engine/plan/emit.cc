@@ -130,7 +130,7 @@ void Builder::AccountBytes(const Step& step) {
     if (m < 0) return;
     const Memory& mem = memory(m);
     const int64_t bytes = !IsEmpty(mem.desc) ? static_cast<int64_t>(mem.desc.get_size())
-                                   : NumElements(mem.shape) * static_cast<int64_t>(SizeOf(mem.dtype));
+                                             : NumElements(mem.shape) * static_cast<int64_t>(SizeOf(mem.dtype));
     (buffers_[static_cast<size_t>(BufferOf(m))].storage == Storage::kConstant ? info.weight_bytes
                                                                               : info.activation_bytes) += bytes;
   };
@@ -249,7 +249,8 @@ int Builder::PackedConstant(ValueId id, const void* bytes, const Desc& source, c
 int Builder::UseWeights(ValueId id, const Desc& source, const Desc& desc) {
   const ir::Value& v = value(id);
   const bool is_narrow = v.dtype == DataType::kF16 || v.dtype == DataType::kBF16;
-  if (!is_narrow || desc.get_data_type() != dnnl::memory::data_type::f32) return PackedConstant(id, v.constant->data(), source, desc);
+  if (!is_narrow || desc.get_data_type() != dnnl::memory::data_type::f32)
+    return PackedConstant(id, v.constant->data(), source, desc);
   // Held narrow, in the wide layout's order; widened into scratch by a kernel of the same node.
   const auto count = static_cast<int64_t>(desc.get_size() / sizeof(float));
   const auto packed = store_.GetOrMake(KeyOf(v, source, desc), [&] {
@@ -325,7 +326,8 @@ std::vector<float> Builder::ConstantValues(ValueId id) const { return ToFloat(va
 bool Builder::HasEmptyOperand(ir::NodeId id) const {
   const ir::Node& n = graph_.node(id);
   const auto is_empty = [this](ValueId v) { return v != kNoValue && NumElements(value(v).shape) == 0; };
-  return std::any_of(n.inputs.begin(), n.inputs.end(), is_empty) || std::any_of(n.outputs.begin(), n.outputs.end(), is_empty);
+  return std::any_of(n.inputs.begin(), n.inputs.end(), is_empty) ||
+         std::any_of(n.outputs.begin(), n.outputs.end(), is_empty);
 }
 
 absl::Status Builder::LowerNode(ir::NodeId id) {

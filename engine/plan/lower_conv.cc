@@ -34,8 +34,8 @@ absl::Status Lower(Builder& b, ir::NodeId id, dnnl::algorithm algorithm, const G
   const Desc any_weights(weights.get_dims(), DnnlType(WeightsType(b, src)), dnnl::memory::format_tag::any);
   const Desc bias_desc = bias == ir::kNoValue ? Desc() : RowMajor(b.value(bias).shape, DataType::kF32);
   const auto make = [&](Attributes& a, DataType dst_type, const Desc& dst) {
-    const Desc wanted =
-        IsEmpty(dst) ? AnyLayout(b.value(output).shape, dst_type) : Desc(dst.get_dims(), DnnlType(dst_type), dst.get_strides());
+    const Desc wanted = IsEmpty(dst) ? AnyLayout(b.value(output).shape, dst_type)
+                                     : Desc(dst.get_dims(), DnnlType(dst_type), dst.get_strides());
     return typename Primitive::primitive_desc(b.engine(), dnnl::prop_kind::forward_inference, algorithm, any_src,
                                               any_weights, bias_desc, wanted, g.strides, g.dilations, g.pads_begin,
                                               g.pads_end, a.Finish(), /*allow_empty=*/true);

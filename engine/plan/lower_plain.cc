@@ -61,7 +61,9 @@ absl::Status Builder::LowerInFloat(ir::NodeId id) {
   for (size_t i = 0; i < own_inputs; ++i) {
     const ValueId v = n.inputs[i];
     const bool real = v != kNoValue && IsReal(value(v));
-    inputs.push_back(v == kNoValue ? -1 : real ? UseFloat(v, RowMajor(value(v).shape, DataType::kF32)) : UseRowMajor(v));
+    inputs.push_back(v == kNoValue ? -1
+                     : real        ? UseFloat(v, RowMajor(value(v).shape, DataType::kF32))
+                                   : UseRowMajor(v));
   }
   for (ValueId v : n.outputs) {
     const bool narrow = v != kNoValue && IsReal(value(v)) && Stored(v) != DataType::kF32;

@@ -24,10 +24,12 @@ constexpr double kLowestSqnrDb = 10;
 
 // Why the levels of 8 bits cannot hold what was seen.
 std::optional<std::string> WhyUnusable(const ValueStatistics* s, const CalibrationPolicy& policy) {
-  if (s == nullptr || s->samples == 0) return s != nullptr && !s->finite ? "holds NaN or infinity" : "was not seen in calibration";
+  if (s == nullptr || s->samples == 0)
+    return s != nullptr && !s->finite ? "holds NaN or infinity" : "was not seen in calibration";
   if (!s->finite) return "holds NaN or infinity";
   const float largest = std::max(-s->min, s->max);
-  if (largest > kLargestActivation) return absl::StrFormat("holds %g, as masks do", std::abs(s->min) > s->max ? s->min : s->max);
+  if (largest > kLargestActivation)
+    return absl::StrFormat("holds %g, as masks do", std::abs(s->min) > s->max ? s->min : s->max);
   if (s->histogram.empty() || largest == 0) return std::nullopt;
   const double sqnr = ExpectedSqnr(s->histogram, ChooseRange(*s, policy));
   if (sqnr < kLowestSqnrDb) return absl::StrFormat("would keep %.1f dB of signal over noise at 8 bits", sqnr);
@@ -41,7 +43,9 @@ struct Levels {
 
 Levels LevelsOf(const Range& range, bool symmetric, bool needs_s8) {
   constexpr float kU8Levels = 255, kS8Levels = 127;
-  const auto scale_of = [](float span, float levels) { return span > 0 ? std::max(span / levels, std::numeric_limits<float>::min()) : 1.0f; };
+  const auto scale_of = [](float span, float levels) {
+    return span > 0 ? std::max(span / levels, std::numeric_limits<float>::min()) : 1.0f;
+  };
   Levels levels;
   if (needs_s8 || (symmetric && range.low < 0)) {
     levels.dtype = DataType::kS8;
@@ -50,7 +54,8 @@ Levels LevelsOf(const Range& range, bool symmetric, bool needs_s8) {
   }
   const float scale = scale_of(range.high - range.low, kU8Levels);
   levels.params.scales.push_back(scale);
-  if (const float zero = std::nearbyint(-range.low / scale); zero != 0) levels.params.zero_points.push_back(static_cast<int32_t>(zero));
+  if (const float zero = std::nearbyint(-range.low / scale); zero != 0)
+    levels.params.zero_points.push_back(static_cast<int32_t>(zero));
   return levels;
 }
 
@@ -60,7 +65,8 @@ class Int8Rewrite {
       : g_(graph), policy_(policy), table_(table), target_(target) {}
 
   absl::Status Run() {
-    PRECIS_ASSIGN_OR_RETURN(a_, Assign(g_, target_, [&](ir::ValueId v) { return WhyUnusable(StatisticsOf(v), policy_.calibration); }));
+    PRECIS_ASSIGN_OR_RETURN(
+        a_, Assign(g_, target_, [&](ir::ValueId v) { return WhyUnusable(StatisticsOf(v), policy_.calibration); }));
     ChooseLevels();
     EqualizeChannels();
     for (ir::NodeId id : a_.order) {
@@ -153,12 +159,14 @@ class Int8Rewrite {
       g_.value(v).quant = levels.params;
       return;
     }
-    const ir::ValueId copy = g_.AddValue(absl::StrCat(g_.value(v).name, ":", Name(levels.dtype)), levels.dtype, g_.value(v).shape);
+    const ir::ValueId copy =
+        g_.AddValue(absl::StrCat(g_.value(v).name, ":", Name(levels.dtype)), levels.dtype, g_.value(v).shape);
     g_.value(copy).quant = levels.params;
     const std::vector<ir::NodeId> readers = g_.consumers(v);
     for (ir::NodeId id : readers) {
       for (size_t slot = 0; slot < g_.node(id).inputs.size(); ++slot) {
-        const bool asks = g_.node(id).inputs[slot] == v && a_.ReadsLevels(g_, id, slot) && !IsPostOpOperand(g_.node(id), slot);
+        const bool asks =
+            g_.node(id).inputs[slot] == v && a_.ReadsLevels(g_, id, slot) && !IsPostOpOperand(g_.node(id), slot);
         if (asks) g_.SetInput(id, slot, copy);
       }
     }
@@ -168,7 +176,8 @@ class Int8Rewrite {
   void Explain(ir::NodeId id) {
     ir::Node& n = g_.node(id);
     const std::string& note = a_.notes[static_cast<size_t>(id)];
-    const bool reads_f32 = !n.inputs.empty() && n.inputs[0] != ir::kNoValue && g_.value(n.inputs[0]).dtype == DataType::kF32;
+    const bool reads_f32 =
+        !n.inputs.empty() && n.inputs[0] != ir::kNoValue && g_.value(n.inputs[0]).dtype == DataType::kF32;
     if (!Int8(id) && reads_f32 && !note.empty()) n.precision_note = absl::StrCat("f32: ", note);
   }
 

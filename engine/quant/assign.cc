@@ -88,7 +88,7 @@ class Assigner {
   }
 
   struct Readers {
-    bool all_take = true;  // every reader takes levels; false where there is none, and for graph outputs
+    bool all_take = true;   // every reader takes levels; false where there is none, and for graph outputs
     bool any_asks = false;  // some reader computes with levels (a residual operand only accepts them)
   };
 
@@ -132,7 +132,8 @@ class Assigner {
     if (role == Role::kArithmetic) {
       for (size_t i = 0; i < NumDataInputs(g_, id); ++i) {
         usable = usable && Usable(n.inputs[i]);
-        if (!At(can_emit_, n.inputs[i])) note = absl::StrCat("input \"", g_.value(n.inputs[i]).name, "\" is computed in f32");
+        if (!At(can_emit_, n.inputs[i]))
+          note = absl::StrCat("input \"", g_.value(n.inputs[i]).name, "\" is computed in f32");
       }
     }
     if (!usable) note = "its numbers cannot be quantized";
@@ -169,7 +170,8 @@ class Assigner {
     }
     for (ir::ValueId v = 0; v < g_.num_values(); ++v) At(a_.group, v) = Find(v);
     for (ir::NodeId id : a_.order) {
-      if (At(a_.roles, id) == Role::kAttention && At(a_.int8, id)) a_.needs_s8[static_cast<size_t>(At(a_.group, g_.node(id).inputs[1]))] = true;
+      if (At(a_.roles, id) == Role::kAttention && At(a_.int8, id))
+        a_.needs_s8[static_cast<size_t>(At(a_.group, g_.node(id).inputs[1]))] = true;
     }
   }
 
@@ -202,8 +204,8 @@ bool Assignment::ReadsLevels(const ir::Graph& graph, ir::NodeId id, size_t slot)
 ir::ValueId SourceOf(const ir::Graph& graph, ir::ValueId value) {
   for (;;) {
     const ir::NodeId producer = graph.producer(value);
-    if (producer == ir::kNoNode || RoleOf(graph, producer).role != Role::kMovement || NumDataInputs(graph, producer) != 1 ||
-        std::holds_alternative<ir::Concat>(graph.node(producer).op)) {
+    if (producer == ir::kNoNode || RoleOf(graph, producer).role != Role::kMovement ||
+        NumDataInputs(graph, producer) != 1 || std::holds_alternative<ir::Concat>(graph.node(producer).op)) {
       return value;
     }
     value = graph.node(producer).inputs[0];

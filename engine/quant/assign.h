@@ -23,14 +23,14 @@ enum class Form {
 };
 
 struct Assignment {
-  std::vector<ir::NodeId> order;  // topological
-  std::vector<Role> roles;        // per node slot
-  std::vector<bool> int8;         // per node slot: computes in integers
+  std::vector<ir::NodeId> order;   // topological
+  std::vector<Role> roles;         // per node slot
+  std::vector<bool> int8;          // per node slot: computes in integers
   std::vector<std::string> notes;  // per node slot: why not
-  std::vector<Form> forms;        // per value
+  std::vector<Form> forms;         // per value
   // Per value: first of the values that share its levels (itself, when none do). Movement shares, concatenation makes its inputs share.
   std::vector<ir::ValueId> group;
-  std::vector<bool> needs_s8;     // per first of group: must be s8 without zero point (second operand of a product)
+  std::vector<bool> needs_s8;  // per first of group: must be s8 without zero point (second operand of a product)
   // True when `slot` of an integer node reads levels (post-op operands may; weights and biases do not count).
   bool ReadsLevels(const ir::Graph& graph, ir::NodeId id, size_t slot) const;
 };

@@ -23,7 +23,8 @@ std::vector<double> MeanShift(const Tensor& weights, const QuantizedWeights& qua
   size_t at = 0;
   if (transposed) {
     for (int64_t i = 0; i < inputs; ++i) {
-      for (int64_t o = 0; o < outputs; ++o, ++at) shift[static_cast<size_t>(o)] += rounding(at, o) * mean[static_cast<size_t>(i)];
+      for (int64_t o = 0; o < outputs; ++o, ++at)
+        shift[static_cast<size_t>(o)] += rounding(at, o) * mean[static_cast<size_t>(i)];
     }
     return shift;
   }

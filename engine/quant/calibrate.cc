@@ -22,9 +22,9 @@ absl::Status CheckSample(const ir::Graph& graph, const std::vector<Tensor>& samp
     const ir::Value& input = graph.value(graph.inputs[i].value);
     const Tensor& t = sample[i];
     if (t.dtype() != input.dtype || t.shape() != input.shape) {
-      return absl::InvalidArgumentError(absl::StrCat("calibration sample ", index, ", input \"", input.name, "\": ", Name(t.dtype()),
-                                                     ShapeToString(t.shape()), ", want ", Name(input.dtype),
-                                                     ShapeToString(input.shape), " as in the first sample"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "calibration sample ", index, ", input \"", input.name, "\": ", Name(t.dtype()), ShapeToString(t.shape()),
+          ", want ", Name(input.dtype), ShapeToString(input.shape), " as in the first sample"));
     }
     if (t.dtype() != DataType::kF32) continue;
     const auto values = t.As<float>();
@@ -37,7 +37,8 @@ absl::Status CheckSample(const ir::Graph& graph, const std::vector<Tensor>& samp
 }
 
 // What to gather of which value.
-absl::flat_hash_map<ir::ValueId, ValueStatistics::Wanted> Watched(const ir::Graph& graph, const Assignment& a, const Policy& policy) {
+absl::flat_hash_map<ir::ValueId, ValueStatistics::Wanted> Watched(const ir::Graph& graph, const Assignment& a,
+                                                                  const Policy& policy) {
   absl::flat_hash_map<ir::ValueId, ValueStatistics::Wanted> watched;
   const auto want = [&](ir::ValueId v) -> ValueStatistics::Wanted& {
     ValueStatistics::Wanted& w = watched[v];
@@ -50,7 +51,8 @@ absl::flat_hash_map<ir::ValueId, ValueStatistics::Wanted> Watched(const ir::Grap
     const ir::ValueId source = SourceOf(graph, v);
     const ir::NodeId producer = graph.producer(source);
     // A concatenation's range is that of its inputs.
-    if (producer == ir::kNoNode || !std::holds_alternative<ir::Concat>(graph.node(producer).op)) want(source).histogram = true;
+    if (producer == ir::kNoNode || !std::holds_alternative<ir::Concat>(graph.node(producer).op))
+      want(source).histogram = true;
   }
   for (ir::NodeId id : a.order) {
     const Role role = a.roles[static_cast<size_t>(id)];
@@ -63,13 +65,15 @@ absl::flat_hash_map<ir::ValueId, ValueStatistics::Wanted> Watched(const ir::Grap
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const CalibrationTable>> Calibrate(const ir::Graph& graph, const Policy& policy, Runner& runner,
-                                                                  const SampleSource& samples, const Progress& progress) {
+absl::StatusOr<std::shared_ptr<const CalibrationTable>> Calibrate(const ir::Graph& graph, const Policy& policy,
+                                                                  Runner& runner, const SampleSource& samples,
+                                                                  const Progress& progress) {
   int64_t count = samples.size();
   if (policy.calibration.sample_limit > 0) count = std::min(count, policy.calibration.sample_limit);
   if (count <= 0) return absl::FailedPreconditionError("there are no calibration samples");
   // With VNNI, so that the table serves any target: lesser ones quantize fewer values.
-  PRECIS_ASSIGN_OR_RETURN(const Assignment assignment, Assign(graph, Target{}, [](ir::ValueId) { return std::nullopt; }));
+  PRECIS_ASSIGN_OR_RETURN(const Assignment assignment,
+                          Assign(graph, Target{}, [](ir::ValueId) { return std::nullopt; }));
   const auto wanted = Watched(graph, assignment, policy);
   std::vector<ir::ValueId> watched;
   for (const auto& [value, unused] : wanted) watched.push_back(value);

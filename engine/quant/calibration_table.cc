@@ -137,7 +137,8 @@ void ValueStatistics::Add(const Observation& o, const Wanted& wanted) {
     histogram.Cover(std::max(-low, high));
     if (wanted.weighting == Weighting::kRelative) {
       int64_t seen = 0;
-      for (int64_t p = 0; p < c.positions(); p += step, ++seen) mean_square += MeanSquare(Row(o.data, c, p, row), c.channels);
+      for (int64_t p = 0; p < c.positions(); p += step, ++seen)
+        mean_square += MeanSquare(Row(o.data, c, p, row), c.channels);
       mean_square /= static_cast<double>(seen);
     }
   }

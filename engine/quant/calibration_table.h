@@ -20,14 +20,14 @@ enum class Weighting {
 };
 
 struct ValueStatistics {
-  float min = 0, max = 0;               // over all samples
+  float min = 0, max = 0;                   // over all samples
   double sum_of_mins = 0, sum_of_maxs = 0;  // of the samples' own minima and maxima
   int64_t samples = 0;
-  bool finite = true;                   // false once an infinity or NaN was seen; such samples are not counted
+  bool finite = true;  // false once an infinity or NaN was seen; such samples are not counted
   Histogram histogram;
-  std::vector<double> channel_sums;     // over the positions looked at; empty unless asked for
-  int64_t positions = 0;                // looked at for channel_sums
-  std::vector<float> channel_max;       // largest |x| per channel, over all positions; empty unless asked for
+  std::vector<double> channel_sums;  // over the positions looked at; empty unless asked for
+  int64_t positions = 0;             // looked at for channel_sums
+  std::vector<float> channel_max;    // largest |x| per channel, over all positions; empty unless asked for
 
   // What to gather besides minima and maxima.
   struct Wanted {

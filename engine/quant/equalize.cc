@@ -39,16 +39,18 @@ void ScaleRows(ir::Graph& graph, ir::NodeId id, size_t slot, const std::vector<f
 }  // namespace
 
 ir::ValueId EqualizableInput(const ir::Graph& graph, const Assignment& a, ir::NodeId id, const Policy& policy) {
-  if (policy.calibration.method != CalibrationMethod::kDefault || policy.weight_granularity != Granularity::kPerChannel) return ir::kNoValue;
+  if (policy.calibration.method != CalibrationMethod::kDefault || policy.weight_granularity != Granularity::kPerChannel)
+    return ir::kNoValue;
   const auto* second = std::get_if<ir::Conv>(&graph.node(id).op);
   if (second == nullptr || !a.int8[static_cast<size_t>(id)] || !HasScalableWeights(graph, id)) return ir::kNoValue;
   const ir::ValueId v = graph.node(id).inputs[0];
   const ir::NodeId first = graph.producer(v);
   const int64_t channels = graph.value(v).shape[1];
-  const bool fits = second->groups == channels && graph.value(graph.node(id).inputs[1]).shape[0] == channels && first != ir::kNoNode &&
-                    a.int8[static_cast<size_t>(first)] && std::holds_alternative<ir::Conv>(graph.node(first).op) &&
-                    a.forms[static_cast<size_t>(v)] == Form::kInt8 && graph.HasSingleUse(v) && HasScalableWeights(graph, first) &&
-                    UpperBound(graph.node(first)) > 0;
+  const bool fits = second->groups == channels && graph.value(graph.node(id).inputs[1]).shape[0] == channels &&
+                    first != ir::kNoNode && a.int8[static_cast<size_t>(first)] &&
+                    std::holds_alternative<ir::Conv>(graph.node(first).op) &&
+                    a.forms[static_cast<size_t>(v)] == Form::kInt8 && graph.HasSingleUse(v) &&
+                    HasScalableWeights(graph, first) && UpperBound(graph.node(first)) > 0;
   return fits ? v : ir::kNoValue;
 }
 

@@ -35,8 +35,7 @@ struct PartVisitor {
       case ir::UnaryKind::kSqrt:
       case ir::UnaryKind::kReciprocal:
         return Part::kFloat;  // decoding boxes, statistics: steep functions of numbers that must stay exact
-      default:
-        return Part::kPlain;
+      default: return Part::kPlain;
     }
   }
   Part operator()(const ir::Binary& op) const {
@@ -46,14 +45,13 @@ struct PartVisitor {
       case ir::BinaryKind::kMul:
       case ir::BinaryKind::kMin:
       case ir::BinaryKind::kMax:
-      case ir::BinaryKind::kPrelu:
-        return Part::kPlain;
-      default:
-        return Part::kFloat;
+      case ir::BinaryKind::kPrelu: return Part::kPlain;
+      default: return Part::kFloat;
     }
   }
   Part operator()(const ir::Reduce& op) const {
-    const bool kind = op.kind == ir::ReduceKind::kMean || op.kind == ir::ReduceKind::kMax || op.kind == ir::ReduceKind::kMin;
+    const bool kind =
+        op.kind == ir::ReduceKind::kMean || op.kind == ir::ReduceKind::kMax || op.kind == ir::ReduceKind::kMin;
     return kind ? Part::kPlain : Part::kFloat;
   }
   template <typename Op>
@@ -70,7 +68,8 @@ struct PartVisitor {
 };
 
 bool IsMovementOrArithmetic(const ir::Op& op) {
-  return std::visit(PartVisitor{}, op) == Part::kPlain || std::holds_alternative<ir::Where>(op) || std::holds_alternative<ir::Binary>(op);
+  return std::visit(PartVisitor{}, op) == Part::kPlain || std::holds_alternative<ir::Where>(op) ||
+         std::holds_alternative<ir::Binary>(op);
 }
 
 class NarrowFloat {

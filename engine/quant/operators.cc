@@ -31,7 +31,8 @@ class RoleVisitor {
     if (!IsActivation(g_, n_.inputs[0])) return Float("its first operand is not an f32 activation");
     const size_t rank = g_.value(n_.inputs[0]).shape.size();
     if (IsFloatConstant(g_, n_.inputs[1])) {
-      if (g_.value(n_.inputs[1]).shape.size() != 2 || rank < 2 || op.transpose_a) return Float("its weights are not one matrix");
+      if (g_.value(n_.inputs[1]).shape.size() != 2 || rank < 2 || op.transpose_a)
+        return Float("its weights are not one matrix");
       return {Role::kProduct, ""};
     }
     if (!IsActivation(g_, n_.inputs[1]) || rank < 3 || g_.value(n_.inputs[1]).shape.size() != rank) {
@@ -42,11 +43,14 @@ class RoleVisitor {
 
   RoleAndReason operator()(const ir::Pool& op) const {
     const auto is_padded = [&] {
-      const auto any = [](const ir::Ints& pads) { return std::any_of(pads.begin(), pads.end(), [](int64_t p) { return p != 0; }); };
+      const auto any = [](const ir::Ints& pads) {
+        return std::any_of(pads.begin(), pads.end(), [](int64_t p) { return p != 0; });
+      };
       return any(op.window.pads_begin) || any(op.window.pads_end) || op.ceil_mode;
     };
     if (n_.outputs.size() != 1 && n_.outputs[1] != ir::kNoValue) return Float("it gives indices too");
-    if (op.kind == ir::PoolKind::kAverageIncludePad && is_padded()) return Float("its average counts padding, which would need a zero level");
+    if (op.kind == ir::PoolKind::kAverageIncludePad && is_padded())
+      return Float("its average counts padding, which would need a zero level");
     return Plain(Role::kMovement);
   }
   RoleAndReason operator()(const ir::GlobalPool& op) const {
@@ -54,7 +58,8 @@ class RoleVisitor {
   }
 
   RoleAndReason operator()(const ir::Binary& op) const {
-    const bool fits = op.kind == ir::BinaryKind::kAdd || op.kind == ir::BinaryKind::kMul || op.kind == ir::BinaryKind::kSub;
+    const bool fits =
+        op.kind == ir::BinaryKind::kAdd || op.kind == ir::BinaryKind::kMul || op.kind == ir::BinaryKind::kSub;
     if (!fits) return Float("no integer form");
     if (!IsActivation(g_, n_.inputs[1])) return Float("its second operand is constant");
     return Plain(Role::kArithmetic);
@@ -64,10 +69,8 @@ class RoleVisitor {
       case ir::UnaryKind::kExp:
       case ir::UnaryKind::kLog:
       case ir::UnaryKind::kReciprocal:
-      case ir::UnaryKind::kSqrt:
-        return Float("too steep for 256 levels");
-      default:
-        return Plain(Role::kArithmetic);
+      case ir::UnaryKind::kSqrt: return Float("too steep for 256 levels");
+      default: return Plain(Role::kArithmetic);
     }
   }
 
@@ -115,7 +118,8 @@ class RoleVisitor {
 RoleAndReason RoleOf(const ir::Graph& graph, ir::NodeId id) {
   const ir::Node& n = graph.node(id);
   if (n.inputs.empty() || n.inputs[0] == ir::kNoValue) return Float("no integer form");
-  const bool f32 = std::all_of(n.outputs.begin(), n.outputs.end(), [&](ir::ValueId v) { return v == ir::kNoValue || IsF32(graph, v); });
+  const bool f32 = std::all_of(n.outputs.begin(), n.outputs.end(),
+                               [&](ir::ValueId v) { return v == ir::kNoValue || IsF32(graph, v); });
   if (!f32) return Float("its output is not f32");
   return std::visit(RoleVisitor(graph, id), n.op);
 }
@@ -134,12 +138,14 @@ int OutputChannelAxis(const ir::Graph& graph, ir::NodeId id) {
 size_t ChannelAxis(const ir::Graph& graph, ir::ValueId value) {
   const auto is_spatial = [&](ir::NodeId id) {
     const ir::Op& op = graph.node(id).op;
-    return std::holds_alternative<ir::Conv>(op) || std::holds_alternative<ir::Pool>(op) || std::holds_alternative<ir::GlobalPool>(op);
+    return std::holds_alternative<ir::Conv>(op) || std::holds_alternative<ir::Pool>(op) ||
+           std::holds_alternative<ir::GlobalPool>(op);
   };
   const auto& readers = graph.consumers(value);
   const ir::NodeId producer = graph.producer(value);
   const size_t rank = graph.value(value).shape.size();
-  const bool spatial = (producer != ir::kNoNode && is_spatial(producer)) || std::any_of(readers.begin(), readers.end(), is_spatial);
+  const bool spatial =
+      (producer != ir::kNoNode && is_spatial(producer)) || std::any_of(readers.begin(), readers.end(), is_spatial);
   return spatial && rank > 1 ? 1 : rank == 0 ? 0 : rank - 1;
 }
 

@@ -25,7 +25,9 @@ struct RoleAndReason {
 };
 RoleAndReason RoleOf(const ir::Graph& graph, ir::NodeId id);
 
-inline bool IsHeavy(Role role) { return role == Role::kConvolution || role == Role::kProduct || role == Role::kAttention; }
+inline bool IsHeavy(Role role) {
+  return role == Role::kConvolution || role == Role::kProduct || role == Role::kAttention;
+}
 
 // How many inputs of a kMovement or kArithmetic node carry data (the rest are shapes, axes…).
 size_t NumDataInputs(const ir::Graph& graph, ir::NodeId id);

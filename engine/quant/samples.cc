@@ -27,7 +27,8 @@ int64_t RowsPerSample(const SampleInput& input) {
 }
 
 bool Converts(DataType from, DataType to) {
-  return from == to || (IsFloat(from) && to == DataType::kF32) || (!IsFloat(from) && !IsFloat(to) && to != DataType::kBool);
+  return from == to || (IsFloat(from) && to == DataType::kF32) ||
+         (!IsFloat(from) && !IsFloat(to) && to != DataType::kBool);
 }
 
 absl::Status CheckArray(const std::string& path, const SampleInput& input, const Tensor& array) {
@@ -53,8 +54,8 @@ absl::StatusOr<File> ReadFile(const std::string& path, const std::vector<SampleI
   std::map<std::string, Tensor> arrays;
   if (absl::EndsWith(path, ".npy")) {
     if (inputs.size() != 1) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": a .npy file feeds one input, and the model has ", inputs.size(),
-                                                     "; use .npz with the inputs' names"));
+      return absl::InvalidArgumentError(absl::StrCat(path, ": a .npy file feeds one input, and the model has ",
+                                                     inputs.size(), "; use .npz with the inputs' names"));
     }
     PRECIS_ASSIGN_OR_RETURN(arrays[inputs[0].name], ReadNpy(path));
   } else {
@@ -62,12 +63,13 @@ absl::StatusOr<File> ReadFile(const std::string& path, const std::vector<SampleI
   }
   for (const SampleInput& input : inputs) {
     const auto it = arrays.find(input.name);
-    if (it == arrays.end()) return absl::InvalidArgumentError(absl::StrCat(path, ": has no array for input \"", input.name, "\""));
+    if (it == arrays.end())
+      return absl::InvalidArgumentError(absl::StrCat(path, ": has no array for input \"", input.name, "\""));
     PRECIS_RETURN_IF_ERROR(CheckArray(path, input, it->second));
     const int64_t samples = it->second.shape()[0] / RowsPerSample(input);
     if (file.samples >= 0 && samples != file.samples) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": input \"", input.name, "\" has ", samples, " samples, want ",
-                                                     file.samples, " as the inputs before it"));
+      return absl::InvalidArgumentError(absl::StrCat(path, ": input \"", input.name, "\" has ", samples,
+                                                     " samples, want ", file.samples, " as the inputs before it"));
     }
     file.samples = samples;
     file.arrays.push_back(std::move(it->second));
@@ -81,7 +83,8 @@ Tensor Rows(const SampleInput& input, const Tensor& array, int64_t first) {
   const int64_t rows = RowsPerSample(input);
   const size_t row_bytes = shape[0] == 0 ? 0 : array.size_bytes() / static_cast<size_t>(shape[0]);
   shape[0] = rows;
-  const TensorView view{array.dtype(), shape, static_cast<const char*>(array.data()) + static_cast<size_t>(first) * row_bytes};
+  const TensorView view{array.dtype(), shape,
+                        static_cast<const char*>(array.data()) + static_cast<size_t>(first) * row_bytes};
   if (input.shape.empty()) shape.clear();
   Tensor sample(input.dtype, shape);
   if (view.dtype == input.dtype) {
@@ -128,7 +131,8 @@ class FolderSamples : public SampleSource {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SampleSource>> OpenSamples(const std::string& folder, const std::vector<SampleInput>& inputs) {
+absl::StatusOr<std::unique_ptr<SampleSource>> OpenSamples(const std::string& folder,
+                                                          const std::vector<SampleInput>& inputs) {
   const auto missing = [&] {
     return absl::FailedPreconditionError(absl::StrCat(
         "int8 needs calibration samples: put .npy (one input) or .npz (arrays named like the inputs) files in ",

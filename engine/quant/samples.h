@@ -24,7 +24,8 @@ struct SampleInput {
 // Float arrays of any width fit f32 inputs, integer arrays of any width integer inputs.
 // Errors: FailedPrecondition when the folder is missing or holds no samples (says where to put them); InvalidArgument names the file, the
 // input, and what was expected and what came.
-absl::StatusOr<std::unique_ptr<SampleSource>> OpenSamples(const std::string& folder, const std::vector<SampleInput>& inputs);
+absl::StatusOr<std::unique_ptr<SampleSource>> OpenSamples(const std::string& folder,
+                                                          const std::vector<SampleInput>& inputs);
 
 }  // namespace precis::quant
 

@@ -28,7 +28,8 @@ class SquaredError {
 
   double Of(double low, double high) const {
     const double step = (high - low) / kSteps;
-    const Sums below = At(low), above = At(high), zero_low = At(std::max(low, -step / 2)), zero_high = At(std::min(high, step / 2));
+    const Sums below = At(low), above = At(high), zero_low = At(std::max(low, -step / 2)),
+               zero_high = At(std::min(high, step / 2));
     const Sums& all = sums_.back();
     const double clipped_low = below[2] - 2 * low * below[1] + low * low * below[0];
     const double clipped_high =
@@ -84,7 +85,8 @@ Range PercentileRange(const ValueStatistics& s, double percentile) {
   double total = 0, below = 0;
   for (double w : h.bins()) total += w;
   for (int i = 0; i < Histogram::kBins / 2; ++i) {  // bins outwards from zero, both sides at once
-    below += h.bins()[static_cast<size_t>(Histogram::kBins / 2 + i)] + h.bins()[static_cast<size_t>(Histogram::kBins / 2 - 1 - i)];
+    below += h.bins()[static_cast<size_t>(Histogram::kBins / 2 + i)] +
+             h.bins()[static_cast<size_t>(Histogram::kBins / 2 - 1 - i)];
     if (below >= total * percentile / 100) return ClipAt(s, (i + 1) * h.bin_width());
   }
   return MinMaxRange(s);
@@ -117,7 +119,8 @@ Range EntropyRange(const ValueStatistics& s) {
     // KL(P||Q) = sum p log p - sum p log q, with p normalised by `total`, q by `inside`; q is flat over a level's non-empty bins.
     double divergence = (plogp[end - 1] + xlogx(last)) / total - std::log(total);
     for (int k = 0; k < levels; ++k) {
-      const auto from = static_cast<size_t>(int64_t{k} * n / levels), to = static_cast<size_t>(int64_t{k + 1} * n / levels);
+      const auto from = static_cast<size_t>(int64_t{k} * n / levels),
+                 to = static_cast<size_t>(int64_t{k + 1} * n / levels);
       const bool is_last = to == end;
       const double p = mass[to] - mass[from] + (is_last ? outliers : 0);
       if (p <= 0) continue;
@@ -142,7 +145,8 @@ Range LeastSquaresRange(const ValueStatistics& s) {
   const int lows = widest.low < 0 ? kCandidates : 1, highs = widest.high > 0 ? kCandidates : 1;
   for (int i = lows; i >= 1; --i) {
     for (int j = highs; j >= 1; --j) {
-      const double low = static_cast<double>(widest.low) * i / lows, high = static_cast<double>(widest.high) * j / highs;
+      const double low = static_cast<double>(widest.low) * i / lows,
+                   high = static_cast<double>(widest.high) * j / highs;
       const double e = error.Of(low, high);
       if (e < best) {
         best = e;

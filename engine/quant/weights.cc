@@ -39,7 +39,8 @@ struct AbsMaxColumns {
 }
 
 struct Quantize {
-  [[gnu::always_inline]] static void Run(const float* x, int64_t channels, int64_t inner, const float* scales, float level, int8_t* q) {
+  [[gnu::always_inline]] static void Run(const float* x, int64_t channels, int64_t inner, const float* scales,
+                                         float level, int8_t* q) {
     for (int64_t c = 0; c < channels; ++c) {
       const float scale = scales[c];
       for (int64_t i = 0; i < inner; ++i) q[c * inner + i] = Level(x[c * inner + i], scale, level);
@@ -48,7 +49,8 @@ struct Quantize {
 };
 
 struct QuantizeColumns {
-  [[gnu::always_inline]] static void Run(const float* x, int64_t channels, int64_t /*inner*/, const float* scales, float level, int8_t* q) {
+  [[gnu::always_inline]] static void Run(const float* x, int64_t channels, int64_t /*inner*/, const float* scales,
+                                         float level, int8_t* q) {
     for (int64_t c = 0; c < channels; ++c) q[c] = Level(x[c], scales[c], level);
   }
 };
@@ -62,7 +64,8 @@ QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity gr
   const int64_t block = channels * inner, outer = block == 0 ? 0 : weights.num_elements() / block;
   const float* x = weights.As<float>().data();
   std::vector<float> scales(static_cast<size_t>(channels), 0.0f);
-  const auto abs_max = inner == 1 ? kernels::Best<AbsMaxColumns>(AbsMaxColumns::Run) : kernels::Best<AbsMax>(AbsMax::Run);
+  const auto abs_max =
+      inner == 1 ? kernels::Best<AbsMaxColumns>(AbsMaxColumns::Run) : kernels::Best<AbsMax>(AbsMax::Run);
   for (int64_t o = 0; o < outer; ++o) abs_max(x + o * block, channels, inner, scales.data());
   if (granularity == Granularity::kPerTensor && channels > 0) {
     std::fill(scales.begin(), scales.end(), *std::max_element(scales.begin(), scales.end()));
@@ -72,7 +75,8 @@ QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity gr
 
   QuantizedWeights result{Tensor(DataType::kS8, shape), {}};
   int8_t* q = result.values.As<int8_t>().data();
-  const auto quantize = inner == 1 ? kernels::Best<QuantizeColumns>(QuantizeColumns::Run) : kernels::Best<Quantize>(Quantize::Run);
+  const auto quantize =
+      inner == 1 ? kernels::Best<QuantizeColumns>(QuantizeColumns::Run) : kernels::Best<Quantize>(Quantize::Run);
   for (int64_t o = 0; o < outer; ++o) quantize(x + o * block, channels, inner, scales.data(), level, q + o * block);
   if (granularity == Granularity::kPerTensor && channels > 0) {
     result.params.scales = {scales[0]};

@@ -2,6 +2,7 @@
 
 #include "server/config/server_options.h"
 
+#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -173,6 +174,12 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
   }
   PRECIS_ASSIGN_OR_RETURN(options.models, ParseModels(raw.models));
   options.load = ParseLoad(raw.load);
+  for (const double seconds : {raw.poll_seconds, raw.drain_seconds, raw.drain_timeout_seconds}) {
+    if (!std::isfinite(seconds)) {
+      return absl::InvalidArgumentError(
+          "--repository_poll_secs, --drain_seconds, --drain_timeout: want a finite number");
+    }
+  }
   options.poll_interval = absl::Seconds(raw.poll_seconds);
   options.drain_grace = absl::Seconds(raw.drain_seconds);
   options.drain_timeout = absl::Seconds(raw.drain_timeout_seconds);

@@ -24,7 +24,8 @@ ABSL_FLAG(std::string, inputs, "", ".npy or .npz of preprocessed samples");
 ABSL_FLAG(std::string, labels, "", ".npy of integers, one per sample, for top-1");
 ABSL_FLAG(std::vector<std::string>, variants, {"int8"}, "built-in variants to compare with fp32");
 ABSL_FLAG(std::string, calibration, "", "folder of calibration samples for int8");
-ABSL_FLAG(std::string, method, "default", "calibration of int8: default, minmax, moving_average, percentile, entropy, mse");
+ABSL_FLAG(std::string, method, "default",
+          "calibration of int8: default, minmax, moving_average, percentile, entropy, mse");
 ABSL_FLAG(bool, bias_correction, true, "int8: correct biases for the rounding of weights");
 ABSL_FLAG(bool, symmetric, false, "int8: signed activations without zero point");
 ABSL_FLAG(int, threads, 1, "threads of one run");
@@ -50,7 +51,8 @@ absl::StatusOr<std::vector<Tensor>> ReadInputs(const Model& model) {
   for (const TensorSpec& spec : model.inputs()) {
     const auto it = arrays.find(spec.name);
     if (it == arrays.end() || it->second.dtype() != spec.dtype || it->second.shape().size() != spec.shape.size()) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": want an array \"", spec.name, "\" of ", Name(spec.dtype)));
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": want an array \"", spec.name, "\" of ", Name(spec.dtype)));
     }
     inputs.push_back(std::move(it->second));
   }
@@ -59,12 +61,15 @@ absl::StatusOr<std::vector<Tensor>> ReadInputs(const Model& model) {
 
 absl::StatusOr<quant::Policy> PolicyOf(const std::string& variant) {
   using quant::CalibrationMethod;
-  const std::map<std::string, CalibrationMethod> methods = {
-      {"default", CalibrationMethod::kDefault}, {"minmax", CalibrationMethod::kMinMax},
-      {"moving_average", CalibrationMethod::kMovingAverage}, {"percentile", CalibrationMethod::kPercentile},
-      {"entropy", CalibrationMethod::kEntropy}, {"mse", CalibrationMethod::kMse}};
+  const std::map<std::string, CalibrationMethod> methods = {{"default", CalibrationMethod::kDefault},
+                                                            {"minmax", CalibrationMethod::kMinMax},
+                                                            {"moving_average", CalibrationMethod::kMovingAverage},
+                                                            {"percentile", CalibrationMethod::kPercentile},
+                                                            {"entropy", CalibrationMethod::kEntropy},
+                                                            {"mse", CalibrationMethod::kMse}};
   const auto method = methods.find(absl::GetFlag(FLAGS_method));
-  if (method == methods.end()) return absl::InvalidArgumentError(absl::StrCat("no method ", absl::GetFlag(FLAGS_method)));
+  if (method == methods.end())
+    return absl::InvalidArgumentError(absl::StrCat("no method ", absl::GetFlag(FLAGS_method)));
   PRECIS_ASSIGN_OR_RETURN(quant::Policy policy, quant::BuiltInPolicy(variant));
   policy.calibration.method = method->second;
   policy.bias_correction = absl::GetFlag(FLAGS_bias_correction);
@@ -136,7 +141,8 @@ absl::Status Main() {
     PRECIS_ASSIGN_OR_RETURN(const Tensor read, ReadNpy(path));
     labels = ToInt64(read.view());
     if (labels.size() != static_cast<size_t>(inputs[0].shape()[0])) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": ", labels.size(), " labels for ", inputs[0].shape()[0], " samples"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": ", labels.size(), " labels for ", inputs[0].shape()[0], " samples"));
     }
   }
   PRECIS_ASSIGN_OR_RETURN(const Result exact, RunVariant(*model, "fp32", inputs));
@@ -162,7 +168,8 @@ absl::Status Main() {
 }  // namespace precis
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("precis_accuracy --model=FILE --inputs=FILE [--labels=FILE] [--variants=bf16,int8] [--calibration=DIR]");
+  absl::SetProgramUsageMessage(
+      "precis_accuracy --model=FILE --inputs=FILE [--labels=FILE] [--variants=bf16,int8] [--calibration=DIR]");
   absl::ParseCommandLine(argc, argv);
   const absl::Status status = precis::Main();
   if (!status.ok()) std::cerr << "precis_accuracy: " << status.ToString() << "\n";

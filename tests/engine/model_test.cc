@@ -1,6 +1,8 @@
 // The facade: from a file on disk to variants, sessions and their errors.
 #include "engine/model.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -52,8 +54,9 @@ Tensor Images(int64_t batch, uint32_t seed = 5) {
 class ModelTest : public ::testing::Test {
  protected:
   ModelTest()
-      : folder_(std::filesystem::path(::testing::TempDir()) /
-                absl::StrCat("precis_", ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+      : folder_(
+            std::filesystem::path(::testing::TempDir()) /
+            absl::StrCat("precis_", getpid(), "_", ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }

@@ -87,6 +87,8 @@ std::vector<OperatorCase> ConvCases() {
       {"PrimeChannels", {1, 17, 6, 6}, 33, SquareWindow({3, 3}, 1, 1)},
       {"OneChannel", {1, 1, 8, 8}, 1, SquareWindow({3, 3})},
       {"ManyChannels", {1, 96, 4, 4}, 72, SquareWindow({3, 3}, 1, 1)},
+      {"Deep", {1, 512, 7, 7}, 64, SquareWindow({3, 3}, 1, 1)},
+      {"DeepPointwise", {1, 1024, 7, 7}, 128, SquareWindow({1, 1})},
       {"FirstLayer", {1, 3, 32, 32}, 16, SquareWindow({7, 7}, 2, 3)},
       {"Stride2", {1, 16, 9, 9}, 16, SquareWindow({3, 3}, 2, 1)},
       {"Dilated", {1, 16, 11, 11}, 16, SquareWindow({3, 3}, 1, 2, 2)},

@@ -84,6 +84,10 @@ std::vector<OperatorCase> MatMulCases() {
       {"ActivationsRanksDifferOtherWay", {5, 16}, {4, 16, 8}, plain, false},
       {"ActivationsMatrix", {4, 5, 16}, {16, 8}, plain, false},
       {"ActivationsAlpha", {2, 5, 16}, {2, 16, 8}, scaled, false},
+      {"DeepOneRow", {1, 1280}, {1280, 1000}, plain, true, Shape{1000}},  // deep enough for kernels to block along K
+      {"DeepMatrix", {96, 768}, {768, 256}, plain},
+      {"VeryDeep", {3, 4096}, {4096, 64}, plain},
+      {"DeepActivations", {2, 33, 700}, {2, 700, 40}, plain, false},
       {"VectorLeft", {16}, {16, 8}, plain},
       {"VectorRight", {5, 16}, {16}, plain, false},
       {"VectorBoth", {16}, {16}, plain, false},

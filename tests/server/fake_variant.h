@@ -13,8 +13,8 @@ namespace precis::server {
 // A variant of one f32 input [?] whose runs do what the test says.
 class FakeVariant : public Variant {
  public:
-  using Run = std::function<absl::Status(const std::vector<TensorView>& inputs)>;
-  explicit FakeVariant(Run run) : run_(std::move(run)) {}
+  using RunFunction = std::function<absl::Status(const std::vector<TensorView>& inputs)>;
+  explicit FakeVariant(RunFunction run) : run_(std::move(run)) {}
 
   const VariantInfo& info() const override { return info_; }
   const std::vector<TensorSpec>& inputs() const override { return specs_; }
@@ -29,7 +29,7 @@ class FakeVariant : public Variant {
 
  private:
   struct FakeSession : Session {
-    explicit FakeSession(Run r) : run(std::move(r)) {}
+    explicit FakeSession(RunFunction r) : run(std::move(r)) {}
     absl::Status Run(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs) override {
       outputs->clear();
       outputs->push_back(Tensor::CopyOf(inputs[0]));
@@ -39,10 +39,10 @@ class FakeVariant : public Variant {
       return std::vector<Layer>();
     }
     absl::StatusOr<double> FloorMilliseconds(const std::vector<TensorView>&) override { return 0.0; }
-    FakeVariant::Run run;
+    RunFunction run;
   };
 
-  const Run run_;
+  const RunFunction run_;
   const VariantInfo info_;
   const std::vector<TensorSpec> specs_ = {{"x", DataType::kF32, {kUnknownDim}, {""}}};
 };

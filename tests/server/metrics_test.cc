@@ -7,12 +7,14 @@ namespace precis::server {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 TEST(ServerMetricsTest, ShowsEverySeriesUnderItsContractName) {
   ServerMetrics metrics;
   VariantMetrics* net = metrics.ForVariant("net", "1", "int8");
-  net->CountSuccess({.total = absl::Milliseconds(2), .compute = absl::Milliseconds(1)});
+  StageTimes times;
+  times.total = absl::Milliseconds(2);
+  times.compute = absl::Milliseconds(1);
+  net->CountSuccess(times);
   net->CountFailure(absl::StatusCode::kInvalidArgument);
   net->CountRun(2, 1000, 500, absl::Microseconds(1));
   net->AddInflight(1);

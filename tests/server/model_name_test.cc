@@ -1,6 +1,7 @@
 #include "server/config/model_name.h"
 
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -16,7 +17,8 @@ TEST(ModelNameTest, TakesNamesApart) {
 }
 
 TEST(ModelNameTest, RefusesWhatCouldLeaveTheRepository) {
-  for (const std::string name : {"", "@int8", "net@", "..", ".hidden", "a/b", "a b", "net@a@b", "a\n", "a\0b"}) {
+  for (const std::string& name : std::vector<std::string>{"", "@int8", "net@", "..", ".hidden", "a/b", "a b", "net@a@b",
+                                                          "a\n", std::string("a\0b", 3)}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseModelName(name).status())) << name;
   }
   EXPECT_TRUE(absl::IsInvalidArgument(ParseModelName(std::string(256, 'a')).status()));

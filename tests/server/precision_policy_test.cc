@@ -47,7 +47,9 @@ TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
     EXPECT_FALSE(back->bias_correction);
   }
   for (auto precision : {quant::Precision::kF32, quant::Precision::kBF16, quant::Precision::kF16}) {
-    EXPECT_EQ(PolicyFromProto(PolicyToProto({.precision = precision}))->precision, precision);
+    quant::Policy plain;
+    plain.precision = precision;
+    EXPECT_EQ(PolicyFromProto(PolicyToProto(plain))->precision, precision);
   }
 }
 

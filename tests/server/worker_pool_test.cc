@@ -1,6 +1,7 @@
 #include "server/batching/worker_pool.h"
 
 #include <atomic>
+#include <barrier>
 #include <thread>
 
 #include "absl/synchronization/blocking_counter.h"
@@ -28,7 +29,7 @@ class FakeClock {
 class WorkerPoolTest : public testing::Test {
  protected:
   // A pool whose runs call `run`.
-  void MakePool(FakeVariant::Run run, WorkerPoolOptions options, VariantMetrics* metrics = nullptr) {
+  void MakePool(FakeVariant::RunFunction run, WorkerPoolOptions options, VariantMetrics* metrics = nullptr) {
     options.clock = [this] { return clock_.Now(); };
     auto pool = WorkerPool::Create(std::make_shared<FakeVariant>(std::move(run)), options, metrics);
     ASSERT_TRUE(pool.ok()) << pool.status();
@@ -156,11 +157,10 @@ TEST_F(WorkerPoolTest, MakesRoomByAnsweringJobsThatNeedNotRun) {
 }
 
 TEST_F(WorkerPoolTest, RunsAsManyJobsAtOnceAsItHasWorkers) {
-  absl::BlockingCounter both(2);
+  std::barrier both(2);
   MakePool(
       [&](const auto&) {
-        both.DecrementCount();
-        both.Wait();  // only returns when the other worker is here too
+        both.arrive_and_wait();  // only returns when the other worker is here too
         return absl::OkStatus();
       },
       {.workers = 2, .queue_size = 4});

@@ -76,7 +76,7 @@ def embeddings(address, variant):
         for key in "ab":
             np.savez(f"{folder}/in.npz", **{name: values[CALIBRATION_ROWS:] for name, values in pairs(key).items()})
             setting.output_of([setting.DEV, "run", "precis", "infer", f"minilm_l6@{variant}", f"--server={address}",
-                               f"{folder}/in.npz", f"--save={folder}/out.npz"])
+                               f"{folder}/in.npz", f"--save={folder}/out.npz", "--timeout=20m"])
             with np.load(f"{folder}/out.npz") as out:
                 result.append(out["sentence_embedding"])
     return np.concatenate(result)

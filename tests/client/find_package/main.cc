@@ -6,7 +6,8 @@
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
-  const auto client = precis::Client::Connect({.target = argv[1], .deadline = absl::Seconds(60), .retry = {}, .tls = {}});
+  const auto client =
+      precis::Client::Connect({.target = argv[1], .deadline = absl::Seconds(60), .retry = {}, .tls = {}});
   if (!client.ok()) return 2;
   precis::client::InferRequest request;
   request.model = "classifier@fp32";
