@@ -3,7 +3,7 @@
 //   Convert(Convert(q))                            -> q, or one Convert that requantizes
 //   move(Convert(q))                               -> Convert(move(q)): reshapes, transposes, slices, maxima do not care what integers stand for
 //   layer(Convert(q), Convert(weights)) [-> q']    -> layer(q, weights) -> q' or f32
-// Everything else (softmax, normalisation, unequal parameters of a pool) stays f32 between its Convert nodes.
+// Everything else (softmax, normalisation, a pool of unequal parameters) stays f32 between its Convert nodes.
 #include <cmath>
 #include <utility>
 
@@ -74,6 +74,9 @@ bool MovesElements(const Graph& graph, NodeId id) {
   if (const auto* pool = OpIf<ir::Pool>(graph, id))
     return pool->kind == ir::PoolKind::kMax && graph.node(id).outputs.size() == 1;
   if (const auto* pool = OpIf<ir::GlobalPool>(graph, id)) return pool->kind == ir::PoolKind::kMax;
+  if (const auto* resize = OpIf<ir::Resize>(graph, id)) {
+    return resize->mode == ir::ResizeMode::kNearest && resize->coordinates != ir::ResizeCoordinates::kTfCropAndResize;
+  }
   return OpIf<ir::Identity>(graph, id) || OpIf<ir::Reshape>(graph, id) || OpIf<ir::Flatten>(graph, id) ||
          OpIf<ir::Squeeze>(graph, id) || OpIf<ir::Unsqueeze>(graph, id) || OpIf<ir::Transpose>(graph, id) ||
          OpIf<ir::Slice>(graph, id) || OpIf<ir::Split>(graph, id) || OpIf<ir::Gather>(graph, id) ||
@@ -249,20 +252,26 @@ bool AbsorbAdd(Graph& graph, NodeId id) {
   return true;
 }
 
-// An average of integers is the integer of the average when both stand for the same numbers.
+// Whether the windowed average of integers `src` is the integer of the average as `out` has it: the same parameters on both sides, and no
+// counted padding, a real zero, where that is not the integer 0.
+bool AveragesIntegers(const Graph& graph, const ir::Pool& pool, ValueId src, ValueId out) {
+  return SameQuantization(graph, src, out) &&
+         (pool.kind == ir::PoolKind::kAverage || graph.value(src).quant->zero_point() == 0);
+}
+
+// Averages over a whole image sum integers whatever comes out.
 bool AbsorbAverage(Graph& graph, NodeId id) {
-  if ((!OpIf<ir::Pool>(graph, id) && !OpIf<ir::GlobalPool>(graph, id)) || !graph.node(id).post_ops.empty())
-    return false;
+  const auto* pool = OpIf<ir::Pool>(graph, id);
+  if ((pool == nullptr && !OpIf<ir::GlobalPool>(graph, id)) || !graph.node(id).post_ops.empty()) return false;
   const ValueId src = QuantizedActivation(graph, graph.node(id).inputs[0]);
+  if (src == kNoValue) return false;
   const NodeId quantizer = OnlyQuantizer(graph, graph.node(id).outputs[0]);
-  if (src == kNoValue || quantizer == kNoNode || !SameQuantization(graph, src, graph.node(quantizer).outputs[0]))
+  if (pool != nullptr &&
+      (quantizer == kNoNode || !AveragesIntegers(graph, *pool, src, graph.node(quantizer).outputs[0]))) {
     return false;
-  if (const auto* pool = OpIf<ir::Pool>(graph, id)) {
-    // Counted padding is a real zero, which is the integer 0 only without a zero point.
-    if (pool->kind == ir::PoolKind::kAverageIncludePad && graph.value(src).quant->zero_point() != 0) return false;
   }
   graph.SetInput(id, 0, src);
-  AbsorbReader(graph, id, quantizer);
+  if (quantizer != kNoNode) AbsorbReader(graph, id, quantizer);
   return true;
 }
 

@@ -129,7 +129,7 @@ class Int8Rewrite {
     const ir::ValueId weights = g_.node(id).inputs[1];
     const Tensor& f32 = *g_.value(weights).constant;
     const int axis = OutputChannelAxis(g_, id);
-    QuantizedWeights q = QuantizeWeights(f32, axis, policy_.weight_granularity, MaxWeightLevel(target_.has_vnni));
+    QuantizedWeights q = QuantizeWeights(f32, axis, policy_.weights.granularity, MaxWeightLevel(target_.has_vnni));
     if (policy_.bias_correction) CorrectBias(id, f32, q, axis == 1);
     const ir::ValueId constant = g_.AddConstant(absl::StrCat(g_.value(weights).name, ":s8"), std::move(q.values));
     g_.value(constant).quant = std::move(q.params);

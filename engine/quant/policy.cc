@@ -3,6 +3,42 @@
 #include "absl/strings/str_cat.h"
 
 namespace precis::quant {
+namespace {
+
+// Whether `text` matches `pattern`, in which * stands for any run of characters.
+bool Matches(std::string_view pattern, std::string_view text) {
+  size_t p = 0, t = 0, star = std::string_view::npos, retry = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      retry = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++retry;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+}  // namespace
+
+LayerPolicy PolicyOfLayer(const Policy& policy, std::string_view layer_name) {
+  LayerPolicy layer{policy.precision, policy.weights, policy.accumulation};
+  for (const LayerOverride& override : policy.overrides) {
+    if (!Matches(override.pattern, layer_name)) continue;
+    layer.precision = override.precision.value_or(layer.precision);
+    layer.weights = override.weights.value_or(layer.weights);
+    layer.accumulation = override.accumulation.value_or(layer.accumulation);
+    break;
+  }
+  return layer;
+}
 
 absl::StatusOr<Policy> BuiltInPolicy(const std::string& variant) {
   Policy policy;

@@ -4,7 +4,9 @@
 // What an operator may ask of a precision variant: the engine's form of precis.v1.PrecisionPolicy, field by field.
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,20 +16,72 @@ namespace precis::quant {
 enum class Precision { kF32, kBF16, kF16, kInt8, kMixed };
 enum class CalibrationMethod { kDefault, kMinMax, kMovingAverage, kPercentile, kEntropy, kMse };
 enum class Granularity { kPerTensor, kPerChannel };
+enum class Execution {
+  kIntegerOnly,  // int8 primitives end to end
+  kSimulated,    // the same levels, computed by fake quantization in f32
+};
+enum class Objective { kLatency, kMemory };
+
+// Affine quantization of weights: levels of a signed integer of `bits` bits, held as s8.
+struct WeightPolicy {
+  int bits = 8;  // 2 to 8
+  Granularity granularity = Granularity::kPerChannel;
+  bool symmetric = true;  // zero_point 0
+  bool operator==(const WeightPolicy&) const = default;
+};
 
 struct CalibrationPolicy {
   CalibrationMethod method = CalibrationMethod::kDefault;
   double percentile = 99.999;  // of |x|, for kPercentile
   int64_t sample_limit = 0;    // 0: all
+  bool operator==(const CalibrationPolicy&) const = default;
+};
+
+// Sums over the reduction dimension K (input channels times window, or a MatMul's inner dimension).
+struct AccumulationPolicy {
+  int chunk_size = 0;             // 0: the whole of K in s32; else s32 inside a chunk of this many elements of K, f32 across chunks
+  bool per_chunk_scales = false;  // weight scales of each chunk's own
+  bool operator==(const AccumulationPolicy&) const = default;
+};
+
+// Which layers of a mixed variant run at which precision is searched for, at load, on calibration data.
+struct MixedPolicy {
+  std::vector<Precision> candidates;           // empty: kF32, kBF16 and kInt8
+  std::optional<double> min_sqnr_db;           // of the network's outputs against f32
+  std::optional<double> max_top1_disagreement; // share of samples whose top-1 differs from f32's, 0 to 1
+  Objective objective = Objective::kLatency;
+  bool operator==(const MixedPolicy&) const = default;
+};
+
+// What a pattern sets for the layers that it matches; an unset field is the variant's.
+struct LayerOverride {
+  std::string pattern;  // of a layer's name; * matches any run of characters
+  std::optional<Precision> precision;
+  std::optional<WeightPolicy> weights;
+  std::optional<AccumulationPolicy> accumulation;
+  bool operator==(const LayerOverride&) const = default;
 };
 
 struct Policy {
   Precision precision = Precision::kF32;
-  Granularity weight_granularity = Granularity::kPerChannel;
+  WeightPolicy weights;
   bool symmetric_activations = false;  // s8 instead of u8 with a zero point
   CalibrationPolicy calibration;
   bool bias_correction = true;
+  Execution execution = Execution::kIntegerOnly;
+  AccumulationPolicy accumulation;
+  MixedPolicy mixed;
+  std::vector<LayerOverride> overrides;  // the first that matches a layer applies
+  bool operator==(const Policy&) const = default;
 };
+
+// The policy as it stands for one layer.
+struct LayerPolicy {
+  Precision precision = Precision::kF32;
+  WeightPolicy weights;
+  AccumulationPolicy accumulation;
+};
+LayerPolicy PolicyOfLayer(const Policy& policy, std::string_view layer_name);
 
 // The policy behind a built-in variant name: fp32, bf16, fp16, int8. NotFound for any other.
 absl::StatusOr<Policy> BuiltInPolicy(const std::string& variant);

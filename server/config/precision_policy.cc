@@ -61,8 +61,8 @@ absl::Status ApplyWeights(const v1::WeightPolicy& weights, quant::Policy* policy
   if (weights.has_symmetric() && !weights.symmetric()) return NotYet("weights.symmetric", "false");
   switch (weights.granularity()) {
     case v1::WeightPolicy::GRANULARITY_UNSPECIFIED:
-    case v1::WeightPolicy::PER_CHANNEL: policy->weight_granularity = quant::Granularity::kPerChannel; break;
-    case v1::WeightPolicy::PER_TENSOR: policy->weight_granularity = quant::Granularity::kPerTensor; break;
+    case v1::WeightPolicy::PER_CHANNEL: policy->weights.granularity = quant::Granularity::kPerChannel; break;
+    case v1::WeightPolicy::PER_TENSOR: policy->weights.granularity = quant::Granularity::kPerTensor; break;
     case v1::WeightPolicy::PER_GROUP: return NotYet("weights.granularity", "PER_GROUP");
     default: return Bad("weights.granularity", "unknown value");
   }
@@ -180,7 +180,7 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
   v1::WeightPolicy& weights = *proto.mutable_weights();
   weights.set_bits(8);
   weights.set_scheme(v1::WeightPolicy::AFFINE);
-  weights.set_granularity(policy.weight_granularity == quant::Granularity::kPerTensor ? v1::WeightPolicy::PER_TENSOR
+  weights.set_granularity(policy.weights.granularity == quant::Granularity::kPerTensor ? v1::WeightPolicy::PER_TENSOR
                                                                                       : v1::WeightPolicy::PER_CHANNEL);
   weights.set_symmetric(true);
   v1::ActivationPolicy& activations = *proto.mutable_activations();

@@ -22,10 +22,6 @@ namespace {
 
 constexpr char kFirstVariant[] = "fp32";
 
-bool SamePolicy(const quant::Policy& a, const quant::Policy& b) {
-  return PolicyToProto(a).SerializeAsString() == PolicyToProto(b).SerializeAsString();
-}
-
 absl::Status Stopping() { return absl::UnavailableError("the server is stopping"); }
 
 // `warm` by input name, or else what config.pbtxt fixes. Errors: InvalidArgument for shapes that the model cannot take.
@@ -160,7 +156,7 @@ absl::Status ModelStore::LoadOne(const LoadPlan& plan, bool only_if_changed, con
     absl::MutexLock lock(&mutex_);
     Slot& slot = models_[plan.source.name].versions[plan.version][plan.variant];
     if (only_if_changed && plan.warm_shapes.empty() && slot.current != nullptr &&
-        slot.current->fingerprint == instance->fingerprint && SamePolicy(slot.current->policy, instance->policy)) {
+        slot.current->fingerprint == instance->fingerprint && slot.current->policy == instance->policy) {
       return absl::OkStatus();
     }
     instance->order = slot.current != nullptr ? slot.current->order : ++loads_;

@@ -196,10 +196,25 @@ TEST_F(AbsorbQdqTest, ConcatOfUnequalParametersStaysFloatWithoutResultOfItsOwn) 
 }
 
 TEST_F(AbsorbQdqTest, AverageNeedsTheSameParametersOnBothSides) {
-  Output(Qdq(Node(ir::GlobalPool{}, {Qdq(image_, 0.1f, 5)}), 0.1f, 5));
-  Output(Qdq(Node(ir::GlobalPool{}, {Qdq(image_, 0.2f, 5)}), 0.1f, 5));
+  const ir::Pool pool{ir::PoolKind::kAverage, testing::SquareWindow({2, 2}, 2)};
+  Output(Qdq(Node(pool, {Qdq(image_, 0.1f, 5)}), 0.1f, 5));
+  Output(Qdq(Node(pool, {Qdq(image_, 0.2f, 5)}), 0.1f, 5));
   EXPECT_EQ(RunOnce(), 1);
-  EXPECT_EQ(TypeOf(graph_.node(Find("GlobalAveragePool")).inputs[0]), DataType::kU8);
+}
+
+TEST_F(AbsorbQdqTest, CountedPaddingNeedsAZeroPointOfZero) {
+  const ir::Pool pool{ir::PoolKind::kAverageIncludePad, testing::SquareWindow({3, 3}, 1, 1)};
+  Output(Qdq(Node(pool, {Qdq(image_, 0.1f, 5)}), 0.1f, 5));
+  Output(Qdq(Node(pool, {Qdq(image_, 0.1f, 0)}), 0.1f, 0));
+  EXPECT_EQ(RunOnce(), 1);
+}
+
+TEST_F(AbsorbQdqTest, GlobalAverageTakesAnyParameters) {
+  Output(Qdq(Node(ir::GlobalPool{}, {Qdq(image_, 0.1f, 5)}), 0.2f, 7));
+  Output(Node(ir::GlobalPool{}, {Qdq(image_, 0.2f, 5)}));
+  EXPECT_EQ(RunOnce(), 2);
+  EXPECT_THAT(Ops(), ::testing::UnorderedElementsAre("Convert", "GlobalAveragePool", "Convert", "Convert",
+                                                     "GlobalAveragePool"));
 }
 
 }  // namespace

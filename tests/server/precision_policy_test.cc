@@ -32,7 +32,7 @@ TEST(PrecisionPolicyTest, ReadsTextAndJson) {
 TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
   quant::Policy policy;
   policy.precision = quant::Precision::kInt8;
-  policy.weight_granularity = quant::Granularity::kPerTensor;
+  policy.weights.granularity = quant::Granularity::kPerTensor;
   policy.symmetric_activations = true;
   policy.bias_correction = false;
   for (auto method :
@@ -42,7 +42,7 @@ TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
     const auto back = PolicyFromProto(PolicyToProto(policy));
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(back->calibration.method, method);
-    EXPECT_EQ(back->weight_granularity, policy.weight_granularity);
+    EXPECT_EQ(back->weights.granularity, policy.weights.granularity);
     EXPECT_TRUE(back->symmetric_activations);
     EXPECT_FALSE(back->bias_correction);
   }

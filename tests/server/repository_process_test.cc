@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/precisd_process.h"
@@ -186,6 +188,7 @@ TEST(RepositoryProcessTest, PollModeFollowsTheFolder) {
   std::filesystem::remove_all(repository.root() + "/late");
   while (watch->Read(&response) && response.status() == grpc::health::v1::HealthCheckResponse::SERVING) {
   }
+  while (Index(server).contains("late")) absl::SleepFor(absl::Milliseconds(20));  // it goes with its last request
   EXPECT_EQ(Infer(server, "late"), grpc::StatusCode::NOT_FOUND);
   context.TryCancel();
 }

@@ -1,0 +1,209 @@
+#include <algorithm>
+
+#include "engine/quant/calibration_table.h"
+#include "engine/quant/quantize.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/quant/reference_runner.h"
+#include "tests/support/graph_builder.h"
+
+namespace precis::quant {
+namespace {
+
+using ir::ValueId;
+using testing::GraphBuilder;
+using ::testing::HasSubstr;
+using testing::SquareWindow;
+
+const Policy kInt8 = [] {
+  Policy policy;
+  policy.precision = Precision::kInt8;
+  return policy;
+}();
+
+int CountConverts(const ir::Graph& g) {
+  int count = 0;
+  for (ir::NodeId id = 0; id < g.num_node_slots(); ++id)
+    count += g.alive(id) && std::holds_alternative<ir::Convert>(g.node(id).op);
+  return count;
+}
+
+// The quantized graph; aborts the test when it is not well formed.
+ir::Graph Quantized(const ir::Graph& graph, const Policy& policy = kInt8, float low = -1, float high = 1,
+                    const Target& target = {}) {
+  ir::Graph g = graph;
+  const absl::Status status = ApplyPolicy(g, policy, CalibrateRandomly(graph, policy, low, high).get(), target);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(g.Verify().ok()) << g.Verify();
+  return g;
+}
+
+// Conv + ReLU, residual block, pooling, classifier.
+GraphBuilder SmallNetwork() {
+  GraphBuilder b(5);
+  const ValueId x = b.Input({1, 3, 8, 8});
+  const ValueId stem = b.Conv(x, 8, SquareWindow({3, 3}, 1, 1));
+  b.Fuse(stem, ir::Unary{ir::UnaryKind::kRelu});
+  const ValueId inner = b.Conv(stem, 8, SquareWindow({3, 3}, 1, 1));
+  b.Fuse(inner, ir::Unary{ir::UnaryKind::kRelu});
+  const ValueId sum = b.Conv(inner, 8, SquareWindow({1, 1}));
+  b.Fuse(sum, ir::BinaryKind::kAdd, stem);
+  const ValueId flat = b.Node(ir::Flatten{1}, {b.Node(ir::GlobalPool{}, {sum})});
+  b.Output(b.Node(ir::MatMul{false, true}, {flat, b.Weights({10, 8}), b.Weights({10})}));
+  return b;
+}
+
+TEST(ApplyPolicyTest, F32LeavesTheGraphAsItIs) {
+  GraphBuilder b = SmallNetwork();
+  const std::string before = b.graph().ToString();
+  ASSERT_TRUE(ApplyPolicy(b.graph(), {}, nullptr, {}).ok());
+  EXPECT_EQ(b.graph().ToString(), before);
+}
+
+TEST(ApplyPolicyTest, Int8KeepsLevelsFromEndToEnd) {
+  GraphBuilder b = SmallNetwork();
+  const ir::Graph g = Quantized(b.graph());
+  EXPECT_EQ(CountConverts(g), 1);  // of the input; the classifier writes f32
+  for (ir::NodeId id = 0; id < g.num_node_slots(); ++id) {
+    if (!g.alive(id)) continue;
+    EXPECT_TRUE(g.node(id).precision_note.empty()) << g.node(id).precision_note;
+    for (ValueId v : g.node(id).outputs) EXPECT_TRUE(IsInt8(g.value(v).dtype) || g.IsGraphOutput(v)) << g.value(v).name;
+  }
+  EXPECT_EQ(g.value(g.inputs[0].value).dtype, DataType::kF32);
+  EXPECT_EQ(g.value(g.outputs[0].value).dtype, DataType::kF32);
+}
+
+TEST(ApplyPolicyTest, Int8IsCloseToF32WithEveryMethod) {
+  GraphBuilder b = SmallNetwork();
+  for (auto method : {CalibrationMethod::kDefault, CalibrationMethod::kMinMax, CalibrationMethod::kMovingAverage,
+                      CalibrationMethod::kPercentile, CalibrationMethod::kEntropy, CalibrationMethod::kMse}) {
+    for (bool symmetric : {false, true}) {
+      Policy policy = kInt8;
+      policy.calibration.method = method;
+      policy.symmetric_activations = symmetric;
+      EXPECT_GT(SqnrDb(b.graph(), Quantized(b.graph(), policy)), 25) << static_cast<int>(method) << symmetric;
+    }
+  }
+}
+
+TEST(ApplyPolicyTest, ValuesAreU8WithoutZeroPointAfterReluAndWithOneElsewhere) {
+  GraphBuilder b;
+  const ValueId x = b.Input({1, 3, 8, 8}), y = b.Conv(x, 4, SquareWindow({1, 1})),
+                z = b.Conv(y, 4, SquareWindow({1, 1}));
+  b.Fuse(z, ir::Unary{ir::UnaryKind::kRelu});
+  b.Output(b.Conv(z, 4, SquareWindow({1, 1})));
+  const ir::Graph g = Quantized(b.graph());
+  EXPECT_EQ(g.value(y).dtype, DataType::kU8);
+  EXPECT_NE(g.value(y).quant->zero_point(), 0);
+  EXPECT_EQ(g.value(z).dtype, DataType::kU8);
+  EXPECT_EQ(g.value(z).quant->zero_point(), 0);
+  Policy symmetric = kInt8;
+  symmetric.symmetric_activations = true;
+  const ir::Graph s = Quantized(b.graph(), symmetric);
+  EXPECT_EQ(s.value(y).dtype, DataType::kS8);
+  EXPECT_TRUE(s.value(y).quant->zero_points.empty());
+  EXPECT_EQ(s.value(z).dtype, DataType::kU8);
+}
+
+TEST(ApplyPolicyTest, WeightsAreS8PerOutputChannel) {
+  GraphBuilder b = SmallNetwork();
+  const ir::Graph g = Quantized(b.graph());
+  const ir::NodeId stem = g.producer(b.graph().node(0).outputs[0]);
+  const ir::Value& w = g.value(g.Input(stem, 1));
+  EXPECT_EQ(w.dtype, DataType::kS8);
+  EXPECT_EQ(w.quant->axis, 0);
+  EXPECT_EQ(w.quant->scales.size(), 8u);
+}
+
+TEST(ApplyPolicyTest, WeightsStaySmallWithoutVnni) {
+  GraphBuilder b = SmallNetwork();
+  const ir::Graph g = Quantized(b.graph(), kInt8, -1, 1, {.has_vnni = false});
+  for (ValueId v = 0; v < g.num_values(); ++v) {
+    if (!g.IsConstant(v) || g.value(v).dtype != DataType::kS8) continue;
+    for (int8_t w : g.value(v).constant->As<int8_t>()) EXPECT_LE(std::abs(static_cast<int>(w)), 63);
+  }
+  EXPECT_GT(SqnrDb(b.graph(), g), 22);
+}
+
+TEST(ApplyPolicyTest, SharedValuesGetOneConvert) {
+  GraphBuilder b;
+  const ValueId x = b.Input({1, 3, 8, 8});
+  b.Output(b.Conv(x, 4, SquareWindow({1, 1})));
+  b.Output(b.Conv(x, 2, SquareWindow({1, 1})));
+  const ir::Graph g = Quantized(b.graph());
+  EXPECT_EQ(CountConverts(g), 1);
+}
+
+TEST(ApplyPolicyTest, BiasCorrectionBringsMeansCloser) {
+  // Inputs far from zero: the rounding errors of weights add up instead of cancelling.
+  GraphBuilder b(8);
+  const ValueId x = b.Input({4, 64});
+  b.Output(b.Node(ir::MatMul{}, {x, b.Weights({64, 16})}));
+  Policy without = kInt8;
+  without.bias_correction = false;
+  const double corrected = SqnrDb(b.graph(), Quantized(b.graph(), kInt8, 3, 4), 3, 4);
+  EXPECT_GT(corrected, SqnrDb(b.graph(), Quantized(b.graph(), without, 3, 4), 3, 4) + 3);
+}
+
+TEST(ApplyPolicyTest, MasksAreNeverQuantized) {
+  // scores + mask, where the mask holds the lowest float; another product reads the sum.
+  GraphBuilder b;
+  const ValueId x = b.Input({1, 4, 8}), q = b.Node(ir::MatMul{}, {x, b.Weights({8, 4})});
+  Tensor mask(DataType::kF32, {1, 4, 4});
+  for (size_t i = 0; i < 16; ++i) mask.As<float>()[i] = i % 4 == 3 ? -3.4e38f : 0.0f;
+  b.Fuse(q, ir::BinaryKind::kAdd, b.Constant(std::move(mask)));
+  const ValueId y = b.Node(ir::MatMul{}, {q, b.Weights({4, 4})});
+  b.Output(b.Node(ir::Softmax{-1}, {y}));
+  const ir::Graph g = Quantized(b.graph());
+  EXPECT_EQ(g.value(q).dtype, DataType::kF32);
+  const ir::Node& reader = g.node(g.producer(y));
+  EXPECT_EQ(g.value(reader.inputs[0]).dtype, DataType::kF32);
+  EXPECT_THAT(reader.precision_note, HasSubstr("-3.4e+38"));
+}
+
+TEST(ApplyPolicyTest, EveryFloatNodeSaysWhy) {
+  GraphBuilder b;
+  const ValueId x = b.Input({1, 3, 8, 8}), y = b.Conv(x, 4, SquareWindow({1, 1})), e = b.Unary(ir::UnaryKind::kExp, y);
+  b.Output(b.Node(ir::Reduce{ir::ReduceKind::kSum, true, false}, {e}));
+  const ir::Graph g = Quantized(b.graph());
+  for (ir::NodeId id = 0; id < g.num_node_slots(); ++id) {
+    const ir::Op& op = g.node(id).op;
+    if (std::holds_alternative<ir::Conv>(op) || std::holds_alternative<ir::Convert>(op)) continue;
+    EXPECT_THAT(g.node(id).precision_note, HasSubstr("f32: ")) << g.node(id).name;
+  }
+}
+
+TEST(ApplyPolicyTest, AValueThatOnlyHeldZerosGetsScaleOne) {
+  GraphBuilder b;
+  const ValueId x = b.Input({1, 3, 8, 8});
+  b.Output(b.Conv(x, 4, SquareWindow({1, 1})));
+  const ir::Graph g = Quantized(b.graph(), kInt8, 0, 1e-45f);
+  for (ValueId v = 0; v < g.num_values(); ++v) {
+    if (!g.IsConstant(v) && g.value(v).quant) {
+      EXPECT_EQ(g.value(v).quant->scale(), 1.0f);
+    }
+  }
+}
+
+TEST(ApplyPolicyTest, Int8WithoutATableIsRefused) {
+  GraphBuilder b = SmallNetwork();
+  EXPECT_EQ(ApplyPolicy(b.graph(), kInt8, nullptr, {}).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(ApplyPolicyTest, ValuesThatCalibrationDidNotSeeStayFloat) {
+  GraphBuilder b = SmallNetwork();
+  const CalibrationTable empty;
+  ASSERT_TRUE(ApplyPolicy(b.graph(), kInt8, &empty, {}).ok());
+  EXPECT_EQ(CountConverts(b.graph()), 0);
+  EXPECT_THAT(b.graph().node(0).precision_note, HasSubstr("not seen in calibration"));
+}
+
+TEST(ApplyPolicyTest, MixedIsNotBuiltIn) {
+  GraphBuilder b = SmallNetwork();
+  Policy mixed;
+  mixed.precision = Precision::kMixed;
+  EXPECT_EQ(ApplyPolicy(b.graph(), mixed, nullptr, {}).code(), absl::StatusCode::kUnimplemented);
+}
+
+}  // namespace
+}  // namespace precis::quant
