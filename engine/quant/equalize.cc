@@ -39,7 +39,8 @@ void ScaleRows(ir::Graph& graph, ir::NodeId id, size_t slot, const std::vector<f
 }  // namespace
 
 ir::ValueId EqualizableInput(const ir::Graph& graph, const Assignment& a, ir::NodeId id, const Policy& policy) {
-  if (policy.calibration.method != CalibrationMethod::kDefault || policy.weights.granularity != Granularity::kPerChannel)
+  if (policy.calibration.method != CalibrationMethod::kDefault ||
+      policy.weights.granularity != Granularity::kPerChannel)
     return ir::kNoValue;
   const auto* second = std::get_if<ir::Conv>(&graph.node(id).op);
   if (second == nullptr || !a.int8[static_cast<size_t>(id)] || !HasScalableWeights(graph, id)) return ir::kNoValue;

@@ -39,16 +39,17 @@ struct CalibrationPolicy {
 
 // Sums over the reduction dimension K (input channels times window, or a MatMul's inner dimension).
 struct AccumulationPolicy {
-  int chunk_size = 0;             // 0: the whole of K in s32; else s32 inside a chunk of this many elements of K, f32 across chunks
+  int chunk_size =
+      0;  // 0: the whole of K in s32; else s32 inside a chunk of this many elements of K, f32 across chunks
   bool per_chunk_scales = false;  // weight scales of each chunk's own
   bool operator==(const AccumulationPolicy&) const = default;
 };
 
 // Which layers of a mixed variant run at which precision is searched for, at load, on calibration data.
 struct MixedPolicy {
-  std::vector<Precision> candidates;           // empty: kF32, kBF16 and kInt8
-  std::optional<double> min_sqnr_db;           // of the network's outputs against f32
-  std::optional<double> max_top1_disagreement; // share of samples whose top-1 differs from f32's, 0 to 1
+  std::vector<Precision> candidates;            // empty: kF32, kBF16 and kInt8
+  std::optional<double> min_sqnr_db;            // of the network's outputs against f32
+  std::optional<double> max_top1_disagreement;  // share of samples whose top-1 differs from f32's, 0 to 1
   Objective objective = Objective::kLatency;
   bool operator==(const MixedPolicy&) const = default;
 };

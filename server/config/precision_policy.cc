@@ -181,7 +181,7 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
   weights.set_bits(8);
   weights.set_scheme(v1::WeightPolicy::AFFINE);
   weights.set_granularity(policy.weights.granularity == quant::Granularity::kPerTensor ? v1::WeightPolicy::PER_TENSOR
-                                                                                      : v1::WeightPolicy::PER_CHANNEL);
+                                                                                       : v1::WeightPolicy::PER_CHANNEL);
   weights.set_symmetric(true);
   v1::ActivationPolicy& activations = *proto.mutable_activations();
   activations.set_bits(8);

@@ -62,18 +62,19 @@ INSTANTIATE_TEST_SUITE_P(Lines, UnaryTest, ::testing::Range(kLinear, static_cast
 
 TEST(UnaryKernelTest, NanAndInfinityPassThrough) {
   const Tensor x = Vector<float>({kNan, kInfinity, -kInfinity});
-  const Tensor relu = Run(ir::Unary{UnaryKind::kRelu}, {x});
+  const Tensor relu = RunOne(ir::Unary{UnaryKind::kRelu}, {x});
   EXPECT_TRUE(std::isnan(relu.As<float>()[0]));
   EXPECT_EQ(relu.As<float>()[1], kInfinity);
-  EXPECT_THAT(Elements<bool>(Run(ir::Unary{UnaryKind::kIsNan}, {x})), ElementsAre(true, false, false));
-  EXPECT_THAT(Elements<bool>(Run(ir::Unary{UnaryKind::kIsInf, 1, 1}, {x})), ElementsAre(false, true, true));
-  EXPECT_THAT(Elements<bool>(Run(ir::Unary{UnaryKind::kIsInf, 1, 0}, {x})), ElementsAre(false, false, true));
-  EXPECT_THAT(Elements<float>(Run(ir::Unary{UnaryKind::kSoftplus}, {Vector<float>({-200, 200})})), ElementsAre(0, 200));
-  EXPECT_THAT(Elements<float>(Run(ir::Unary{UnaryKind::kSigmoid}, {Vector<float>({-200, 200})})), ElementsAre(0, 1));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Unary{UnaryKind::kIsNan}, {x})), ElementsAre(true, false, false));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Unary{UnaryKind::kIsInf, 1, 1}, {x})), ElementsAre(false, true, true));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Unary{UnaryKind::kIsInf, 1, 0}, {x})), ElementsAre(false, false, true));
+  EXPECT_THAT(Elements<float>(RunOne(ir::Unary{UnaryKind::kSoftplus}, {Vector<float>({-200, 200})})),
+              ElementsAre(0, 200));
+  EXPECT_THAT(Elements<float>(RunOne(ir::Unary{UnaryKind::kSigmoid}, {Vector<float>({-200, 200})})), ElementsAre(0, 1));
 }
 
 TEST(UnaryKernelTest, RoundBreaksTiesToEven) {
-  EXPECT_THAT(Elements<float>(Run(ir::Unary{UnaryKind::kRound}, {Vector<float>({0.5f, 1.5f, 2.5f, -0.5f, -1.5f})})),
+  EXPECT_THAT(Elements<float>(RunOne(ir::Unary{UnaryKind::kRound}, {Vector<float>({0.5f, 1.5f, 2.5f, -0.5f, -1.5f})})),
               ElementsAre(0, 2, 2, 0, -2));
 }
 
@@ -109,37 +110,37 @@ INSTANTIATE_TEST_SUITE_P(Arithmetic, BinaryTest, ::testing::Range(0, static_cast
 
 TEST(BinaryKernelTest, ComparesFloats) {
   const Tensor a = Vector<float>({1, 2, kNan}), b = Vector<float>({1, 3, kNan});
-  EXPECT_THAT(Elements<bool>(Run(ir::Binary{BinaryKind::kEqual}, {a, b})), ElementsAre(true, false, false));
-  EXPECT_THAT(Elements<bool>(Run(ir::Binary{BinaryKind::kLess}, {a, b})), ElementsAre(false, true, false));
-  EXPECT_THAT(Elements<bool>(Run(ir::Binary{BinaryKind::kGreaterEqual}, {a, b})), ElementsAre(true, false, false));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Binary{BinaryKind::kEqual}, {a, b})), ElementsAre(true, false, false));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Binary{BinaryKind::kLess}, {a, b})), ElementsAre(false, true, false));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Binary{BinaryKind::kGreaterEqual}, {a, b})), ElementsAre(true, false, false));
 }
 
 TEST(BinaryKernelTest, ExtremesPassNanOn) {
   const Tensor a = Vector<float>({kNan, 1}), b = Vector<float>({2, kNan});
   for (BinaryKind kind : {BinaryKind::kMin, BinaryKind::kMax}) {
-    const Tensor y = Run(ir::Binary{kind}, {a, b});
+    const Tensor y = RunOne(ir::Binary{kind}, {a, b});
     EXPECT_TRUE(std::isnan(y.As<float>()[0]) && std::isnan(y.As<float>()[1]));
   }
 }
 
 TEST(BinaryKernelTest, RemainderFollowsDivisorOrDividend) {
   const Tensor a = Vector<float>({-7, 7}), b = Vector<float>({3, -3});
-  EXPECT_THAT(Elements<float>(Run(ir::Binary{BinaryKind::kMod}, {a, b})), ElementsAre(2, -2));
-  EXPECT_THAT(Elements<float>(Run(ir::Binary{BinaryKind::kFmod}, {a, b})), ElementsAre(-1, 1));
+  EXPECT_THAT(Elements<float>(RunOne(ir::Binary{BinaryKind::kMod}, {a, b})), ElementsAre(2, -2));
+  EXPECT_THAT(Elements<float>(RunOne(ir::Binary{BinaryKind::kFmod}, {a, b})), ElementsAre(-1, 1));
 }
 
 TEST(SelectTest, WhereBroadcastsAllThree) {
   const Tensor condition = Tensor::From<bool>({2, 1}, {true, false}), x = Vector<int64_t>({1, 2}),
                y = Tensor::From<int64_t>({}, {9});
-  EXPECT_THAT(Elements<int64_t>(Run(ir::Where{}, {condition, x, y})), ElementsAre(1, 2, 9, 9));
+  EXPECT_THAT(Elements<int64_t>(RunOne(ir::Where{}, {condition, x, y})), ElementsAre(1, 2, 9, 9));
 }
 
 TEST(SelectTest, ClipTakesOneBoundOrBoth) {
   const Tensor x = Vector<int64_t>({-5, 0, 5}), low = Tensor::From<int64_t>({}, {-1}),
                high = Tensor::From<int64_t>({}, {1});
-  EXPECT_THAT(Elements<int64_t>(Run(ir::Clip{}, {x, low, high})), ElementsAre(-1, 0, 1));
-  EXPECT_THAT(Elements<int64_t>(Run(ir::Clip{}, {x, {}, high})), ElementsAre(-5, 0, 1));
-  EXPECT_THAT(Elements<int64_t>(Run(ir::Clip{}, {x})), ElementsAre(-5, 0, 5));
+  EXPECT_THAT(Elements<int64_t>(RunOne(ir::Clip{}, {x, low, high})), ElementsAre(-1, 0, 1));
+  EXPECT_THAT(Elements<int64_t>(RunOne(ir::Clip{}, {x, {}, high})), ElementsAre(-5, 0, 1));
+  EXPECT_THAT(Elements<int64_t>(RunOne(ir::Clip{}, {x})), ElementsAre(-5, 0, 5));
 }
 
 }  // namespace

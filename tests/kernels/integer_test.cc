@@ -12,12 +12,12 @@ using ::testing::ElementsAre;
 
 template <typename T>
 std::vector<T> Binary(BinaryKind kind, const std::vector<T>& a, const std::vector<T>& b) {
-  return Elements<T>(Run(ir::Binary{kind}, {Vector<T>(a), Vector<T>(b)}));
+  return Elements<T>(RunOne(ir::Binary{kind}, {Vector<T>(a), Vector<T>(b)}));
 }
 
 template <typename T>
 std::vector<T> Unary(UnaryKind kind, const std::vector<T>& x) {
-  return Elements<T>(Run(ir::Unary{kind}, {Vector<T>(x)}));
+  return Elements<T>(RunOne(ir::Unary{kind}, {Vector<T>(x)}));
 }
 
 constexpr int32_t kLowest = std::numeric_limits<int32_t>::lowest(), kLargest = std::numeric_limits<int32_t>::max();
@@ -40,9 +40,10 @@ TEST(IntegerTest, DivisionTruncatesAndSurvivesItsCorners) {
 TEST(IntegerTest, PowersOfEveryType) {
   EXPECT_THAT(Binary<int64_t>(BinaryKind::kPow, {3, -2, 2, -1}, {39, 3, -1, -3}),
               ElementsAre(4052555153018976267, -8, 0, -1));
-  EXPECT_THAT(Elements<int32_t>(Run(ir::Binary{BinaryKind::kPow}, {Vector<int32_t>({2, 9}), Vector<float>({3, 0.5f})})),
-              ElementsAre(8, 3));
-  EXPECT_THAT(Elements<float>(Run(ir::Binary{BinaryKind::kPow}, {Vector<float>({2, 9}), Vector<int64_t>({-1, 2})})),
+  EXPECT_THAT(
+      Elements<int32_t>(RunOne(ir::Binary{BinaryKind::kPow}, {Vector<int32_t>({2, 9}), Vector<float>({3, 0.5f})})),
+      ElementsAre(8, 3));
+  EXPECT_THAT(Elements<float>(RunOne(ir::Binary{BinaryKind::kPow}, {Vector<float>({2, 9}), Vector<int64_t>({-1, 2})})),
               ElementsAre(0.5f, 81));
 }
 
@@ -61,17 +62,17 @@ TEST(IntegerTest, SignsAndRelu) {
 
 TEST(IntegerTest, BoolLogic) {
   const Tensor a = Vector<bool>({true, true, false}), b = Vector<bool>({true, false, false});
-  EXPECT_THAT(Elements<bool>(Run(ir::Binary{BinaryKind::kAnd}, {a, b})), ElementsAre(true, false, false));
-  EXPECT_THAT(Elements<bool>(Run(ir::Binary{BinaryKind::kXor}, {a, b})), ElementsAre(false, true, false));
-  EXPECT_THAT(Elements<bool>(Run(ir::Binary{BinaryKind::kEqual}, {a, b})), ElementsAre(true, false, true));
-  EXPECT_THAT(Elements<bool>(Run(ir::Unary{UnaryKind::kNot}, {a})), ElementsAre(false, false, true));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Binary{BinaryKind::kAnd}, {a, b})), ElementsAre(true, false, false));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Binary{BinaryKind::kXor}, {a, b})), ElementsAre(false, true, false));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Binary{BinaryKind::kEqual}, {a, b})), ElementsAre(true, false, true));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Unary{UnaryKind::kNot}, {a})), ElementsAre(false, false, true));
 }
 
 TEST(IntegerTest, MatrixProductsAreExact) {
   const Tensor a = Tensor::From<int32_t>({2, 2}, {1 << 30, 1, 2, 3}), b = Tensor::From<int32_t>({2, 1}, {1, 5});
-  EXPECT_THAT(Elements<int32_t>(Run(ir::MatMul{}, {a, b})), ElementsAre((1 << 30) + 5, 17));
+  EXPECT_THAT(Elements<int32_t>(RunOne(ir::MatMul{}, {a, b})), ElementsAre((1 << 30) + 5, 17));
   const Tensor filter = Tensor::From<int32_t>({1, 1, 2}, {1, -1});
-  EXPECT_THAT(Elements<int32_t>(Run(ir::Conv{}, {Tensor::From<int32_t>({1, 1, 3}, {5, 3, 9}), filter})),
+  EXPECT_THAT(Elements<int32_t>(RunOne(ir::Conv{}, {Tensor::From<int32_t>({1, 1, 3}, {5, 3, 9}), filter})),
               ElementsAre(2, -6));
 }
 

@@ -37,7 +37,7 @@ std::vector<Tensor> RunAll(const ir::Op& op, const std::vector<Argument>& argume
   return results.ok() ? *std::move(results) : std::vector<Tensor>(outputs);
 }
 
-Tensor Run(const ir::Op& op, const std::vector<Argument>& arguments, const Result& result) {
+Tensor RunOne(const ir::Op& op, const std::vector<Argument>& arguments, const Result& result) {
   return std::move(RunAll(op, arguments, 1, result)[0]);
 }
 

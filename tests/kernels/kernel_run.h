@@ -36,7 +36,7 @@ absl::StatusOr<std::vector<Tensor>> TryRun(const ir::Op& op, const std::vector<A
 // The same, where it must succeed.
 std::vector<Tensor> RunAll(const ir::Op& op, const std::vector<Argument>& arguments, size_t outputs,
                            const Result& result = {});
-Tensor Run(const ir::Op& op, const std::vector<Argument>& arguments, const Result& result = {});
+Tensor RunOne(const ir::Op& op, const std::vector<Argument>& arguments, const Result& result = {});
 
 // Elements as a vector, for matchers.
 template <typename T>

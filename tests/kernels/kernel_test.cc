@@ -16,14 +16,14 @@ Tensor Half(const std::vector<float>& values) {
 }
 
 TEST(KernelTest, SixteenBitFloatsAreComputedInF32) {
-  const Tensor sum = Run(ir::Binary{}, {Half({1, 2}), Half({0.5f, 60000})});
+  const Tensor sum = RunOne(ir::Binary{}, {Half({1, 2}), Half({0.5f, 60000})});
   EXPECT_EQ(sum.dtype(), DataType::kF16);
   EXPECT_THAT(ToFloat(sum.view()), ElementsAre(1.5f, 60000));  // 60002 lies between two f16 numbers
-  EXPECT_THAT(Elements<bool>(Run(ir::Binary{ir::BinaryKind::kLess}, {Half({1}), Half({2})})), ElementsAre(true));
+  EXPECT_THAT(Elements<bool>(RunOne(ir::Binary{ir::BinaryKind::kLess}, {Half({1}), Half({2})})), ElementsAre(true));
 }
 
 TEST(KernelTest, SixteenBitFloatsMoveUnchanged) {
-  EXPECT_THAT(ToFloat(Run(ir::Gather{}, {Half({1, 2, 3}), S64({2, 0})}).view()), ElementsAre(3, 1));
+  EXPECT_THAT(ToFloat(RunOne(ir::Gather{}, {Half({1, 2, 3}), S64({2, 0})}).view()), ElementsAre(3, 1));
 }
 
 TEST(KernelTest, EvaluateFillsOnlyOutputsThatExist) {

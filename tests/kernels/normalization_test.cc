@@ -41,14 +41,14 @@ TEST_F(NormalizationTest, Lrn) {
 TEST_F(NormalizationTest, LpNorm) {
   Check(ir::LpNorm{0, 1}, {{3, 4}});
   Check(ir::LpNorm{-1, 2}, {{3, 4}});
-  EXPECT_EQ(Run(ir::LpNorm{}, {Vector<float>({0, 0})}).As<float>()[0], 0);
+  EXPECT_EQ(RunOne(ir::LpNorm{}, {Vector<float>({0, 0})}).As<float>()[0], 0);
 }
 
 TEST_F(NormalizationTest, Softmax) {
   Check(ir::Softmax{1}, {{2, 5, 3}});
   Check(ir::Softmax{-1, true}, {{2, 5, 3}});
-  EXPECT_FLOAT_EQ(Run(ir::Softmax{}, {Vector<float>({1000, 1000})}).As<float>()[1], 0.5f);
-  EXPECT_FLOAT_EQ(Run(ir::Softmax{}, {Tensor::From<float>({}, {3})}).As<float>()[0], 1);
+  EXPECT_FLOAT_EQ(RunOne(ir::Softmax{}, {Vector<float>({1000, 1000})}).As<float>()[1], 0.5f);
+  EXPECT_FLOAT_EQ(RunOne(ir::Softmax{}, {Tensor::From<float>({}, {3})}).As<float>()[0], 1);
 }
 
 }  // namespace

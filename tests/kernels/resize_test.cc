@@ -51,12 +51,13 @@ TEST(ResizeKernelTest, NearestMovesAnyType) {
   op.nearest = ir::ResizeNearest::kFloor;
   const Tensor x = Tensor::From<uint8_t>({1, 1, 1, 2}, {3, 9}), scales = Vector<float>({1, 1, 2, 2});
   const ir::QuantParams quant{{0.1f}, {3}, -1};
-  EXPECT_THAT(Elements<uint8_t>(Run(op, {{x, quant}, {}, scales}, {std::nullopt, quant})),
+  EXPECT_THAT(Elements<uint8_t>(RunOne(op, {{x, quant}, {}, scales}, {std::nullopt, quant})),
               ElementsAre(3, 3, 9, 9, 3, 3, 9, 9));
 }
 
 TEST(ResizeKernelTest, SameSizeCopies) {
-  EXPECT_THAT(Elements<float>(Run(ir::Resize{}, {Vector<float>({1, 2}), {}, Vector<float>({1})})), ElementsAre(1, 2));
+  EXPECT_THAT(Elements<float>(RunOne(ir::Resize{}, {Vector<float>({1, 2}), {}, Vector<float>({1})})),
+              ElementsAre(1, 2));
 }
 
 }  // namespace

@@ -30,8 +30,9 @@ TEST_F(WindowTest, Conv) {
 }
 
 TEST_F(WindowTest, ConvTranspose) {
-  Check(ir::ConvTranspose{MakeWindow({}, {2}, {1}, {0}, {1}), 1, {1}}, {{2, 3, 5}, {3, 4, 3}, {4}});
-  Check(ir::ConvTranspose{MakeWindow({}, {2, 3}, {1, 0}, {0, 1}, {2, 1}), 2}, {{2, 4, 3, 4}, {4, 3, 3, 2}, {6}});
+  Check(ir::ConvTranspose{MakeWindow({}, {2}, {1}, {0}, {1}), 1, {1}, {}}, {{2, 3, 5}, {3, 4, 3}, {4}});
+  Check(ir::ConvTranspose{MakeWindow({}, {2, 3}, {1, 0}, {0, 1}, {2, 1}), 2, {}, {}},
+        {{2, 4, 3, 4}, {4, 3, 3, 2}, {6}});
 }
 
 TEST_F(WindowTest, Pools) {
@@ -55,7 +56,7 @@ TEST_F(WindowTest, MaxPoolTakesQuantizedLevels) {
   const ir::QuantParams quant{{0.1f}, {3}, -1};
   const Tensor x = Tensor::From<int8_t>({1, 1, 3}, {-7, 5, -9});
   const Tensor y =
-      Run(ir::Pool{ir::PoolKind::kMax, MakeWindow({2}, {}, {}, {}, {})}, {{x, quant}}, {std::nullopt, quant});
+      RunOne(ir::Pool{ir::PoolKind::kMax, MakeWindow({2}, {}, {}, {}, {})}, {{x, quant}}, {std::nullopt, quant});
   EXPECT_THAT(Elements<int8_t>(y), ElementsAre(5, 5));
 }
 
