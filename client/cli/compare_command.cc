@@ -5,15 +5,35 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
-#include "client/cli/comparison.h"
 #include "client/cli/samples.h"
 #include "client/cli/table.h"
 #include "engine/base/status_macros.h"
+#include "engine/tensor/tensor.h"
+#include "stats/comparison.h"
+#include "stats/percentile.h"
 
 namespace precis::cli {
 namespace {
 
 constexpr int kWarmUpRuns = 3;  // of the first sample on each variant, not measured
+
+absl::StatusOr<std::vector<float>> Values(const client::Tensor& tensor) {
+  const std::optional<DataType> type = DataTypeFromKServeName(tensor.datatype);
+  if (!type || tensor.data.size() != static_cast<size_t>(tensor.NumElements()) * SizeOf(*type)) {
+    return absl::InternalError(absl::StrCat("output \"", tensor.name, "\" of type ", tensor.datatype, " and shape ",
+                                            ShapeToString(tensor.shape), " has ", tensor.data.size(), " bytes"));
+  }
+  return ToFloat({*type, tensor.shape, tensor.data.data()});
+}
+
+absl::StatusOr<stats::SampleOutputs> OutputsOf(const client::InferResponse& response) {
+  stats::SampleOutputs outputs;
+  for (const client::Tensor& output : response.outputs) {
+    PRECIS_ASSIGN_OR_RETURN(outputs.values.emplace_back(), Values(output));
+  }
+  if (!response.outputs.empty()) outputs.first_shape = response.outputs[0].shape;
+  return outputs;
+}
 
 class CompareCommand final : public Command {
  public:
@@ -56,7 +76,7 @@ class CompareCommand final : public Command {
     if (!metadata.ok()) return metadata.status();
     PRECIS_ASSIGN_OR_RETURN(const auto samples, OpenSamples(data_, *metadata, flags_, loaded.preprocessing));
     PRECIS_ASSIGN_OR_RETURN(const auto rows, ParseRows(rows_, samples->size()));
-    Comparison comparison(variants_.size());
+    stats::Comparison comparison(variants_);
     for (int64_t row = rows.first; row < rows.second; ++row) {
       if (session.progress_is_terminal) {
         *session.progress << "\r" << row - rows.first << " of " << rows.second - rows.first << " samples" << std::flush;
@@ -126,9 +146,8 @@ class CompareCommand final : public Command {
   }
 
   // Runs one sample on every variant, beginning with another one each turn.
-  absl::Status RunAll(Session& session, const Sample& sample, int64_t turn, Comparison* comparison) const {
-    std::vector<client::InferResponse> responses(variants_.size());
-    std::vector<double> latency_ms(variants_.size());
+  absl::Status RunAll(Session& session, const Sample& sample, int64_t turn, stats::Comparison* comparison) const {
+    std::vector<stats::SampleOutputs> outputs(variants_.size());
     for (size_t i = 0; i < variants_.size(); ++i) {
       const size_t v = (static_cast<size_t>(turn) + i) % variants_.size();
       const client::InferRequest request = {.model = model_ + "@" + variants_[v],
@@ -139,31 +158,34 @@ class CompareCommand final : public Command {
                                             .parameters = {}};
       const absl::Time start = absl::Now();
       absl::StatusOr<client::InferResponse> response = session.client->Infer(request);
-      latency_ms[v] = absl::ToDoubleMilliseconds(absl::Now() - start);
+      const double latency_ms = absl::ToDoubleMilliseconds(absl::Now() - start);
       if (!response.ok()) return response.status();
-      responses[v] = *std::move(response);
+      PRECIS_ASSIGN_OR_RETURN(outputs[v], OutputsOf(*response));
+      outputs[v].latency_ms = latency_ms;
     }
     if (comparison == nullptr) return absl::OkStatus();
-    return comparison->Add(responses, latency_ms, sample.label);
+    return comparison->Add(outputs, sample.label);
   }
 
-  Json Report(const Comparison& comparison, const client::ModelVariants& loaded) const {
+  Json Report(const stats::Comparison& comparison, const client::ModelVariants& loaded) const {
     Json variants = Json::array();
-    const std::vector<ComparisonRow> rows = comparison.Rows();
-    for (size_t v = 0; v < rows.size(); ++v) {
-      const ComparisonRow& row = rows[v];
+    for (size_t v = 0; v < variants_.size(); ++v) {
+      const stats::ComparisonRow& row = comparison.rows()[v];
       const client::VariantStatus* status = Find(loaded, variants_[v]);
       const client::VariantStatus none;
       if (status == nullptr) status = &none;
-      variants.push_back({{"variant", variants_[v]},
-                          {"top1", row.top1 ? Json(*row.top1) : Json(nullptr)},
-                          {"agreement", row.agreement},
-                          {"sqnr_db", std::isfinite(row.sqnr_db) ? Json(row.sqnr_db) : Json(nullptr)},
-                          {"cosine", row.cosine},
-                          {"latency_ms", {{"p50", row.latency_ms_p50}, {"p99", row.latency_ms_p99}}},
-                          {"weight_bytes", status->weight_bytes},
-                          {"bytes_per_inference", status->weight_bytes_per_run + status->activation_bytes_per_run},
-                          {"samples", row.samples}});
+      const double sqnr_db = row.fidelity.SqnrDb().value;
+      variants.push_back(
+          {{"variant", variants_[v]},
+           {"top1", row.labelled > 0 ? Json(100 * row.Top1().value) : Json(nullptr)},
+           {"agreement", 100 * row.fidelity.Agreement().value},
+           {"sqnr_db", std::isfinite(sqnr_db) ? Json(sqnr_db) : Json(nullptr)},
+           {"cosine", row.fidelity.Cosine().value},
+           {"latency_ms",
+            {{"p50", stats::Percentile(row.latency_ms, 50)}, {"p99", stats::Percentile(row.latency_ms, 99)}}},
+           {"weight_bytes", status->weight_bytes},
+           {"bytes_per_inference", status->weight_bytes_per_run + status->activation_bytes_per_run},
+           {"samples", row.fidelity.samples()}});
     }
     return Json{{"model", model_}, {"version", loaded.version}, {"baseline", variants_[0]}, {"variants", variants}};
   }

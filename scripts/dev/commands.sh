@@ -129,7 +129,7 @@ command_lint() {
   take_preset "$@"
   configure_and_build  # generated headers must be there
   local files=("${arguments[@]}")
-  [[ ${#files[@]} -gt 0 ]] || files=("^$checkout/(engine|server|client|loadtest|tests)/.*\.cc$")
+  [[ ${#files[@]} -gt 0 ]] || files=("^$checkout/(stats|engine|server|client|loadtest|tests)/.*\.cc$")
   exec run-clang-tidy -quiet -p "$checkout/build/$preset" -j "$(nproc)" \
     -extra-arg=-Wno-unknown-warning-option "${files[@]}"
 }

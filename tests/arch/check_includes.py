@@ -21,33 +21,34 @@ ENGINE_PARTS = {
     "engine/plan", "engine/exec",
 }
 MAY_INCLUDE = {
+    "stats": set(),
     "engine/base": set(),
     "engine/tensor": {"engine/base"},
     "engine/ir": {"engine/base", "engine/tensor"},
     "engine/kernels": {"engine/base", "engine/tensor", "engine/ir"},
     "engine/onnx": {"engine/base", "engine/tensor", "engine/ir"},
     "engine/passes": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels"},
-    "engine/quant": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels", "proto"},
+    "engine/quant": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels", "proto", "stats"},
     "engine/plan": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels"},
     "engine/exec": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels", "engine/plan"},
-    "engine": ENGINE_PARTS | {"proto"},
+    "engine": ENGINE_PARTS | {"proto", "stats"},
     "client": {"proto"},
-    "client/cli": {"client", "engine/base", "engine/tensor"},  # reads .npy files; the library itself does not
+    "client/cli": {"client", "stats", "engine/base", "engine/tensor"},  # reads .npy files; the library itself does not
     "loadtest": {"proto", "client"},
     # The server sees the engine through its facade and the types that the facade speaks in.
     "server/config": {"engine", "engine/base", "engine/tensor", "proto"},
-    "server/metrics": {"engine", "engine/base", "engine/tensor"},
-    "server/drift": {"engine", "engine/base", "engine/tensor", "proto", "server/metrics"},
+    "server/metrics": {"engine", "engine/base", "engine/tensor", "stats"},
+    "server/drift": {"engine", "engine/base", "engine/tensor", "proto", "stats", "server/metrics"},
     "server/batching": {"engine", "engine/base", "engine/tensor", "server/metrics"},
-    "server/models": {"engine", "engine/base", "engine/tensor", "proto", "server/config", "server/metrics",
+    "server/models": {"engine", "engine/base", "engine/tensor", "proto", "stats", "server/config", "server/metrics",
                       "server/drift", "server/batching"},
-    "server/rpc": {"engine", "engine/base", "engine/tensor", "proto", "server/models", "server/config",
+    "server/rpc": {"engine", "engine/base", "engine/tensor", "proto", "stats", "server/models", "server/config",
                    "server/metrics", "server/drift", "server/batching"},
     "server/app": {"engine", "engine/base", "engine/tensor", "proto", "server"},
     "server/main": {"engine", "engine/base", "proto", "server"},
     "server": {"engine", "engine/base", "proto", "server/app", "server/config"},
     "proto": set(),
-    "tests": {"engine", *ENGINE_PARTS, "proto", "server", "client", "loadtest"},
+    "tests": {"engine", *ENGINE_PARTS, "proto", "stats", "server", "client", "loadtest"},
 }
 
 # Third-party headers that only some folders may include: (what, pattern of the included path, folders). Tests may

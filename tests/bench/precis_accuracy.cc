@@ -4,10 +4,10 @@
 //   {"model":…,"samples":n,"variants":[{variant, top1 (with --labels), agreement, sqnr_db, cosine, load_ms{phase}}]}
 // agreement: share of samples whose largest output is the same as fp32's; sqnr_db: 10 log10(sum y^2 / sum (y - y_q)^2) over all outputs of all
 // samples; cosine: mean over samples.
-#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <map>
+#include <optional>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
@@ -18,6 +18,7 @@
 #include "engine/model.h"
 #include "engine/tensor/npy.h"
 #include "nlohmann/json.hpp"
+#include "stats/comparison.h"
 
 ABSL_FLAG(std::string, model, "", "ONNX file");
 ABSL_FLAG(std::string, inputs, "", ".npy or .npz of preprocessed samples");
@@ -107,29 +108,18 @@ absl::StatusOr<Result> RunVariant(const Model& model, const std::string& name, c
   return result;
 }
 
-int64_t Largest(const std::vector<float>& row) { return std::max_element(row.begin(), row.end()) - row.begin(); }
-
-Json Compare(const Rows& want, const Rows& got, const std::vector<int64_t>& labels) {
-  double signal = 0, noise = 0, cosine = 0;
-  int64_t agree = 0, right = 0;
+absl::StatusOr<Json> Compare(const Rows& want, const Rows& got, const std::vector<int64_t>& labels) {
+  stats::Comparison comparison({"fp32", "the variant"});
   for (size_t i = 0; i < want.size(); ++i) {
-    double dot = 0, want2 = 0, got2 = 0;
-    for (size_t k = 0; k < want[i].size(); ++k) {
-      const double w = want[i][k], g = got[i][k];
-      dot += w * g;
-      want2 += w * w;
-      got2 += g * g;
-      noise += (w - g) * (w - g);
-    }
-    signal += want2;
-    cosine += dot / std::sqrt(std::max(want2 * got2, 1e-300));
-    agree += Largest(want[i]) == Largest(got[i]);
-    if (!labels.empty()) right += Largest(got[i]) == labels[i];
+    const std::vector<int64_t> shape = {static_cast<int64_t>(want[i].size())};
+    const stats::SampleOutputs outputs[] = {{{want[i]}, shape, 0}, {{got[i]}, shape, 0}};
+    PRECIS_RETURN_IF_ERROR(comparison.Add(outputs, labels.empty() ? std::nullopt : std::optional(labels[i])));
   }
-  const auto n = static_cast<double>(want.size());
-  Json json{{"agreement", 100.0 * static_cast<double>(agree) / n}, {"cosine", cosine / n}};
-  json["sqnr_db"] = noise > 0 ? Json(10 * std::log10(signal / noise)) : Json();
-  if (!labels.empty()) json["top1"] = 100.0 * static_cast<double>(right) / n;
+  const stats::ComparisonRow& row = comparison.rows()[1];
+  Json json{{"agreement", 100 * row.fidelity.Agreement().value}, {"cosine", row.fidelity.Cosine().value}};
+  const double sqnr_db = row.fidelity.SqnrDb().value;
+  json["sqnr_db"] = std::isfinite(sqnr_db) ? Json(sqnr_db) : Json();
+  if (!labels.empty()) json["top1"] = 100 * row.Top1().value;
   return json;
 }
 
@@ -149,7 +139,7 @@ absl::Status Main() {
   Json report{{"model", absl::GetFlag(FLAGS_model)}, {"samples", exact.rows.size()}};
   for (const std::string& name : absl::GetFlag(FLAGS_variants)) {
     PRECIS_ASSIGN_OR_RETURN(const Result result, RunVariant(*model, name, inputs));
-    Json row = Compare(exact.rows, result.rows, labels);
+    PRECIS_ASSIGN_OR_RETURN(Json row, Compare(exact.rows, result.rows, labels));
     row["variant"] = name;
     row["load_ms"] = result.load_ms;
     report["variants"].push_back(row);
