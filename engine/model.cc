@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "engine/base/status_macros.h"
 #include "engine/pipeline.h"
@@ -83,15 +84,15 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
 
   std::unique_ptr<quant::SampleSource> samples;
   std::vector<Shape> shapes = options.warm_shapes.empty() ? DefaultShapes(inputs()) : options.warm_shapes;
+  std::vector<Shape> sample_shapes;  // those that calibration runs at
   const bool calibrates = options.policy.precision == quant::Precision::kInt8;
   if (calibrates) {
     std::vector<quant::SampleInput> wanted;
     for (const TensorSpec& spec : inputs()) wanted.push_back({spec.name, spec.dtype, spec.shape});
     PRECIS_ASSIGN_OR_RETURN(samples, quant::OpenSamples(options.calibration_dir, wanted));
     PRECIS_ASSIGN_OR_RETURN(const std::vector<Tensor> first, samples->Sample(0));
-    if (options.warm_shapes.empty()) {
-      for (size_t i = 0; i < first.size(); ++i) shapes[i] = first[i].shape();
-    }
+    for (const Tensor& input : first) sample_shapes.push_back(input.shape());
+    if (options.warm_shapes.empty()) shapes = sample_shapes;
   }
 
   phases.Begin("parse");
@@ -99,9 +100,14 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
   std::shared_ptr<const quant::CalibrationTable> table;
   if (calibrates) {
     phases.Begin("calibrate");
-    auto runner = MakeCalibrationRunner(graph, info.threads);
+    std::optional<ir::Graph> other_shapes;
+    if (sample_shapes != shapes) {
+      PRECIS_ASSIGN_OR_RETURN(other_shapes, Optimise(*file_, sample_shapes));
+    }
+    const ir::Graph& calibrated = other_shapes.has_value() ? *other_shapes : graph;
+    auto runner = MakeCalibrationRunner(calibrated, info.threads);
     PRECIS_ASSIGN_OR_RETURN(table,
-                            quant::Calibrate(graph, options.policy, *runner, *samples,
+                            quant::Calibrate(calibrated, options.policy, *runner, *samples,
                                              [&](const std::string&, double fraction) { phases.Report(fraction); }));
   }
 

@@ -331,6 +331,15 @@ TEST_F(ModelTest, CompilesWarmShapesAtLoad) {
   EXPECT_THAT(Run(*NewSession(variant), Images(4)), SizeIs(40));  // without the file: the plan is there
 }
 
+TEST_F(ModelTest, CalibratesAtTheSamplesShapesWhateverIsCompiled) {
+  const auto model = Open(Classifier());
+  LoadOptions options = Options("int8");
+  options.calibration_dir = Calibration();
+  const auto want = Run(*NewSession(Load(model, options)), Images(4));
+  options.warm_shapes = {{4, 3, 8, 8}};
+  EXPECT_EQ(Run(*NewSession(Load(model, options)), Images(4)), want);
+}
+
 TEST_F(ModelTest, FileThatChangedIsNotMixedWithWhatIsLoaded) {
   const auto model = Open(Classifier());
   const auto variant = Load(model, Options("fp32"));
