@@ -50,22 +50,23 @@ ir::Graph AsFloat(const ir::Graph& quantized) {
   return g;
 }
 
-// Node by node, rounding each result.
+// Node by node, rounding each result. A node leaves the graph once its results are constants: what follows reads those.
 Tensor RunQuantized(const ir::Graph& quantized, const std::vector<Tensor>& inputs) {
   ir::Graph g = AsFloat(quantized);
   const auto order = g.TopologicalOrder();
   CHECK_OK(order.status());
   for (ir::NodeId id : *order) {
-    const std::vector<ir::ValueId> outputs = g.node(id).outputs;
-    for (ir::ValueId v : outputs) {
-      if (v == ir::kNoValue) continue;
-      auto result = reference::RunTo(g, inputs, {v});
-      CHECK_OK(result.status());
-      Tensor& t = result->front();
+    std::vector<ir::ValueId> outputs = g.node(id).outputs;
+    std::erase(outputs, ir::kNoValue);
+    auto results = reference::RunTo(g, inputs, outputs);
+    CHECK_OK(results.status());
+    g.RemoveNode(id);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      Tensor& t = (*results)[i];
       if (t.dtype() == DataType::kF32) {
-        for (float& x : t.As<float>()) x = Representable(x, quantized.value(v), 0);
+        for (float& x : t.As<float>()) x = Representable(x, quantized.value(outputs[i]), 0);
       }
-      g.MakeConstant(v, std::move(t));
+      g.MakeConstant(outputs[i], std::move(t));
     }
   }
   return g.value(g.outputs[0].value).constant->Clone();
