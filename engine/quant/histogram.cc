@@ -10,10 +10,13 @@
 
 namespace precis::quant {
 
+// The narrowest range: its reciprocal times the number of bins is still a finite float, so that a tensor of zeros or subnormals finds its bin.
+constexpr float kNarrowestRange = std::numeric_limits<float>::min() * static_cast<float>(Histogram::kBins);
+
 void Histogram::Cover(float abs_max) {
   if (bins_.empty()) {
     bins_.assign(kBins, 0.0);
-    range_ = std::max(abs_max, std::numeric_limits<float>::min());
+    range_ = std::max(abs_max, kNarrowestRange);
   }
   while (abs_max > range_) Double();
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "engine/quant/calibration_table.h"
 #include "engine/quant/quantize.h"
@@ -177,10 +178,22 @@ TEST(ApplyPolicyTest, AValueThatOnlyHeldZerosGetsScaleOne) {
   GraphBuilder b;
   const ValueId x = b.Input({1, 3, 8, 8});
   b.Output(b.Conv(x, 4, SquareWindow({1, 1})));
-  const ir::Graph g = Quantized(b.graph(), kInt8, 0, 1e-45f);
+  const ir::Graph g = Quantized(b.graph(), kInt8, 0, 0);
   for (ValueId v = 0; v < g.num_values(); ++v) {
     if (!g.IsConstant(v) && g.value(v).quant) {
       EXPECT_EQ(g.value(v).quant->scale(), 1.0f);
+    }
+  }
+}
+
+TEST(ApplyPolicyTest, AValueThatOnlyHeldSubnormalsGetsANormalScale) {
+  GraphBuilder b;
+  const ValueId x = b.Input({1, 3, 8, 8});
+  b.Output(b.Conv(x, 4, SquareWindow({1, 1})));
+  const ir::Graph g = Quantized(b.graph(), kInt8, 0, 1e-45f);
+  for (ValueId v = 0; v < g.num_values(); ++v) {
+    if (!g.IsConstant(v) && g.value(v).quant) {
+      EXPECT_TRUE(std::isnormal(g.value(v).quant->scale())) << g.value(v).quant->scale();
     }
   }
 }

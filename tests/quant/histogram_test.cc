@@ -85,6 +85,7 @@ TEST(HistogramTest, CoversZerosAndTheLargestFloat) {
   h.Cover(0.0f);
   const float zero = 0.0f, most = std::numeric_limits<float>::max();
   h.Add(&zero, 1, 1);
+  EXPECT_EQ(h.bins()[Histogram::kBins / 2], 1);
   h.Cover(most);
   h.Add(&most, 1, 1);
   EXPECT_EQ(Total(h), 2);
