@@ -145,6 +145,13 @@ class GrpcClient final : public Client {
     return client::FromMessage(*reply);
   }
 
+  absl::Status SetTraffic(const std::string& model, const client::Traffic& traffic) override {
+    precis::v1::SetTrafficRequest request;
+    request.set_model(model);
+    *request.mutable_traffic() = client::ToMessage(traffic);
+    return Call(&Precision::StubInterface::SetTraffic, *precision_, request).status();
+  }
+
  private:
   template <typename Request>
   static Request Named(const std::string& model, const std::string& version) {

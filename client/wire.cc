@@ -177,11 +177,39 @@ VariantStatus FromMessage(const precis::v1::VariantStatus& message) {
 }
 
 ModelVariants FromMessage(const precis::v1::ModelVariants& message) {
-  ModelVariants result{
-      message.name(), message.version(), message.default_variant(), {}, ToVector(message.policies()), {}};
+  ModelVariants result{message.name(),
+                       message.version(),
+                       message.default_variant(),
+                       {},
+                       ToVector(message.policies()),
+                       {},
+                       FromMessage(message.traffic())};
   for (const auto& variant : message.variants()) result.variants.push_back(FromMessage(variant));
   if (message.has_preprocessing()) result.preprocessing = FromMessage(message.preprocessing());
   return result;
+}
+
+precis::v1::Traffic ToMessage(const Traffic& traffic) {
+  precis::v1::Traffic message;
+  for (const Traffic::Share& share : traffic.split) {
+    auto& one = *message.add_split();
+    one.set_variant(share.variant);
+    one.set_percent(share.percent);
+  }
+  message.set_sticky_parameter(traffic.sticky_parameter);
+  for (const Traffic::Shadow& shadow : traffic.shadow) {
+    auto& one = *message.add_shadow();
+    one.set_variant(shadow.variant);
+    one.set_rate(shadow.rate);
+  }
+  return message;
+}
+
+Traffic FromMessage(const precis::v1::Traffic& message) {
+  Traffic traffic{{}, message.sticky_parameter(), {}};
+  for (const auto& share : message.split()) traffic.split.push_back({share.variant(), share.percent()});
+  for (const auto& shadow : message.shadow()) traffic.shadow.push_back({shadow.variant(), shadow.rate()});
+  return traffic;
 }
 
 precis::v1::DescribePlanRequest ToMessage(const PlanRequest& request) {

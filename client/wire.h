@@ -24,6 +24,9 @@ LoadProgress FromMessage(const precis::v1::LoadVariantProgress& message);
 VariantStatus FromMessage(const precis::v1::VariantStatus& message);
 ModelVariants FromMessage(const precis::v1::ModelVariants& message);
 
+precis::v1::Traffic ToMessage(const Traffic& traffic);
+Traffic FromMessage(const precis::v1::Traffic& message);
+
 precis::v1::DescribePlanRequest ToMessage(const PlanRequest& request);
 Plan FromMessage(const precis::v1::DescribePlanResponse& message);
 

@@ -56,6 +56,7 @@ std::unique_ptr<Command> MakeUnloadCommand();
 std::unique_ptr<Command> MakeInferCommand();
 std::unique_ptr<Command> MakeCompareCommand();
 std::unique_ptr<Command> MakePlanCommand();
+std::unique_ptr<Command> MakeTrafficCommand();
 std::unique_ptr<Command> MakeStatsCommand();
 std::unique_ptr<Command> MakeHealthCommand();
 std::unique_ptr<Command> MakeVersionCommand();

@@ -13,6 +13,7 @@
 #include "server/config/model_name.h"
 #include "server/config/precision_policy.h"
 #include "server/config/text_proto.h"
+#include "server/config/traffic.h"
 
 namespace precis::server {
 namespace {
@@ -58,15 +59,20 @@ absl::Status ReadConfigFiles(const fs::path& directory, ModelSource* source) {
         return absl::InvalidArgumentError(absl::StrCat("precision.textproto: policy \"", named.name(), "\" twice"));
       }
     }
+    const auto known = VariantNames(source->precision);
+    const auto check_known = [&known](absl::string_view field, const std::string& name) {
+      if (std::find(known.begin(), known.end(), name) != known.end()) return absl::OkStatus();
+      return absl::InvalidArgumentError(absl::StrCat("precision.textproto: ", field, " \"", name, "\" is unknown"));
+    };
     if (const std::string& name = source->precision.default_variant(); !name.empty()) {
-      const auto known = VariantNames(source->precision);
-      if (std::find(known.begin(), known.end(), name) == known.end()) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("precision.textproto: default_variant \"", name, "\" is unknown"));
-      }
+      PRECIS_RETURN_IF_ERROR(check_known("default_variant", name));
     }
-    if (source->precision.has_traffic())
-      source->warnings.push_back("precision.textproto: traffic: not implemented yet");
+    if (const absl::Status status = CheckTraffic(source->precision.traffic()); !status.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("precision.textproto: ", status.message()));
+    }
+    for (const std::string& name : VariantsOf(source->precision.traffic())) {
+      PRECIS_RETURN_IF_ERROR(check_known("traffic: variant", name));
+    }
   }
   return absl::OkStatus();
 }

@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "engine/base/status_macros.h"
 #include "server/config/precision_policy.h"
+#include "server/config/traffic.h"
 #include "server/models/model_store.h"
 
 namespace precis::server {
@@ -108,8 +109,14 @@ std::vector<std::string> ModelStore::VariantsToLoadLocked(const ModelSource& sou
   for (const auto& [order, name] : loaded) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
+  const auto add = [&names](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
   const std::string& configured = source.precision.default_variant();
-  if (names.empty()) names.push_back(configured.empty() ? kFirstVariant : configured);
+  const v1::Traffic& traffic = source.precision.traffic();
+  if (names.empty() && !configured.empty()) add(configured);
+  if (names.empty() && traffic.split_size() == 0) add(kFirstVariant);
+  for (const std::string& name : VariantsOf(traffic)) add(name);
   return names;
 }
 
@@ -123,6 +130,7 @@ absl::StatusOr<std::vector<ModelStore::LoadPlan>> ModelStore::PlanLoad(const Loa
   }
   absl::MutexLock lock(&mutex_);
   models_[source.name].source = source;
+  RefreshRoutesLocked(models_[source.name]);
   if (!source.status.ok()) return source.status;
   if (request.version != 0 && !source.versions.contains(request.version)) {
     return absl::NotFoundError(absl::StrCat("model \"", source.name, "\" has no version ", request.version));
@@ -222,6 +230,7 @@ void ModelStore::Publish(const LoadPlan& plan, const std::shared_ptr<Instance>& 
       before = std::exchange(slot.current, instance);
       if (before != nullptr) before->state = VariantState::kUnloading;
       if (slot.next == instance) slot.next = nullptr;
+      RefreshRoutesLocked(models_[plan.source.name]);
       const VariantInfo& info = instance->served->variant->info();
       instance->served->metrics->ObserveLoad(info.load_ms);
       instance->served->metrics->SetMemory(info.weight_bytes, info.arena_bytes);
@@ -263,6 +272,7 @@ absl::Status ModelStore::RunUnload(const ModelName& name, int64_t version) {
         variants.insert(variant);
       }
     }
+    RefreshRoutesLocked(entry->second);
   }
   if (retired.empty()) {
     return absl::NotFoundError(absl::StrCat(
@@ -285,6 +295,7 @@ void ModelStore::UnloadDroppedVersions(const ModelSource& source) {
     (void)RunUnload({source.name, ""}, version);  // NotFound: it was not loaded, which is as good
     absl::MutexLock lock(&mutex_);
     models_[source.name].versions.erase(version);
+    RefreshRoutesLocked(models_[source.name]);
   }
 }
 
@@ -298,6 +309,39 @@ void ModelStore::NotifyReadiness(const std::string& model, const std::string& va
   }
   listener_(model, model_ready);
   listener_(JoinModelName(model, variant), variant_ready);
+}
+
+void ModelStore::RefreshRoutesLocked(ModelEntry& entry) {
+  std::map<int64_t, TrafficRoute> routes;
+  for (const auto& [version, slots] : entry.versions) {
+    std::vector<TrafficRoute::Candidate> loaded;
+    for (const auto& [variant, slot] : slots) {
+      if (slot.current != nullptr) loaded.push_back({variant, slot.current->served.get()});
+    }
+    TrafficRoute route(entry.effective_traffic(), loaded, DefaultVariant(entry, slots));
+    const std::vector<std::string>& before = entry.routes[version].missing();
+    for (const std::string& variant : route.missing()) {
+      if (loaded.empty() || std::find(before.begin(), before.end(), variant) != before.end()) continue;
+      LOG(WARNING) << "traffic of " << entry.source.name << " version " << version << ": variant " << variant
+                   << " is not loaded, its share goes to the others";
+    }
+    routes[version] = std::move(route);
+  }
+  entry.routes = std::move(routes);
+}
+
+absl::Status ModelStore::SetTraffic(const std::string& model, const v1::Traffic& traffic) {
+  PRECIS_RETURN_IF_ERROR(CheckTraffic(traffic));
+  absl::MutexLock lock(&mutex_);
+  PRECIS_ASSIGN_OR_RETURN(const ServedVariant* now, FindReadyLocked({model, ""}, 0));
+  for (const std::string& variant : VariantsOf(traffic)) {
+    PRECIS_RETURN_IF_ERROR(FindReadyLocked({model, variant}, now->version).status());
+  }
+  ModelEntry& entry = models_.at(model);
+  entry.traffic = traffic;
+  RefreshRoutesLocked(entry);
+  LOG(INFO) << "traffic of " << model << ": " << traffic.ShortDebugString();
+  return absl::OkStatus();
 }
 
 bool ModelStore::InUse(const ModelEntry& entry) {

@@ -30,21 +30,40 @@ const ModelStore::Slot* ModelStore::FindSlotLocked(const std::string& model, int
   return slot == slots->second.end() ? nullptr : &slot->second;
 }
 
-std::string ModelStore::DefaultVariant(const ModelEntry& entry, const std::map<std::string, Slot>& slots) {
-  std::string first;
-  int64_t first_order = INT64_MAX;
+ServedVariant* ModelStore::DefaultVariant(const ModelEntry& entry, const std::map<std::string, Slot>& slots) {
+  const Instance* first = nullptr;
   for (const auto& [name, slot] : slots) {
     if (slot.current == nullptr) continue;
-    if (name == entry.source.precision.default_variant()) return name;
-    if (slot.current->order < first_order) {
-      first_order = slot.current->order;
-      first = name;
+    if (name == entry.source.precision.default_variant()) return slot.current->served.get();
+    if (first == nullptr || slot.current->order < first->order) first = slot.current.get();
+  }
+  return first == nullptr ? nullptr : first->served.get();
+}
+
+absl::StatusOr<ServedVariant*> ModelStore::FindReadyLocked(const ModelName& name, int64_t version,
+                                                           Chooser choose) const {
+  const auto entry = models_.find(name.model);
+  if (entry == models_.end()) return WhyNotReadyLocked(name, version);
+  const ModelEntry& model = entry->second;
+  for (auto it = model.versions.rbegin(); it != model.versions.rend(); ++it) {
+    if (version != 0 && it->first != version) continue;
+    if (name.variant.empty()) {
+      const auto route = model.routes.find(it->first);
+      if (route == model.routes.end()) continue;
+      if (ServedVariant* served = choose(route->second); served != nullptr) return served;
+    } else if (const auto slot = it->second.find(name.variant);
+               slot != it->second.end() && slot->second.current != nullptr) {
+      return slot->second.current->served.get();
     }
   }
-  return first;
+  return WhyNotReadyLocked(name, version);
 }
 
 absl::StatusOr<ServedVariant*> ModelStore::FindReadyLocked(const ModelName& name, int64_t version) const {
+  return FindReadyLocked(name, version, [](const TrafficRoute& route) { return route.primary(); });
+}
+
+absl::Status ModelStore::WhyNotReadyLocked(const ModelName& name, int64_t version) const {
   const auto entry = models_.find(name.model);
   if (entry == models_.end()) return absl::NotFoundError(absl::StrCat("unknown model \"", name.model, "\""));
   const ModelEntry& model = entry->second;
@@ -57,10 +76,6 @@ absl::StatusOr<ServedVariant*> ModelStore::FindReadyLocked(const ModelName& name
                          : absl::UnavailableError(absl::StrCat("\"", wanted, "\": ", model.source.status.message()));
   for (auto it = model.versions.rbegin(); it != model.versions.rend(); ++it) {
     if (version != 0 && it->first != version) continue;
-    const std::string variant = name.variant.empty() ? DefaultVariant(model, it->second) : name.variant;
-    if (const auto slot = it->second.find(variant); slot != it->second.end() && slot->second.current != nullptr) {
-      return slot->second.current->served.get();
-    }
     for (const auto& [other, slot] : it->second) {
       if (slot.next == nullptr || (!name.variant.empty() && other != name.variant)) continue;
       if (slot.next->state == VariantState::kLoading) {
@@ -76,12 +91,27 @@ absl::StatusOr<ServedVariant*> ModelStore::FindReadyLocked(const ModelName& name
   return why;
 }
 
-absl::StatusOr<VariantPin> ModelStore::Pin(const std::string& name, const std::string& version) const {
+absl::StatusOr<VariantPin> ModelStore::PinChosen(const std::string& name, const std::string& version,
+                                                 Chooser choose) const {
   PRECIS_ASSIGN_OR_RETURN(const ModelName parsed, ParseModelName(name));
   PRECIS_ASSIGN_OR_RETURN(const int64_t number, ParseVersion(version));
   absl::ReaderMutexLock lock(&mutex_);
-  PRECIS_ASSIGN_OR_RETURN(ServedVariant * served, FindReadyLocked(parsed, number));
+  PRECIS_ASSIGN_OR_RETURN(ServedVariant * served, FindReadyLocked(parsed, number, choose));
   return VariantPin(served);
+}
+
+absl::StatusOr<VariantPin> ModelStore::Pin(const std::string& name, const std::string& version) const {
+  return PinChosen(name, version, [](const TrafficRoute& route) { return route.primary(); });
+}
+
+absl::StatusOr<VariantPin> ModelStore::Route(const std::string& name, const std::string& version,
+                                             StickyValue sticky) const {
+  return PinChosen(name, version, [&](const TrafficRoute& route) {
+    if (!route.sticky_parameter().empty()) {
+      if (const auto hash = sticky(route.sticky_parameter())) return route.ChooseSticky(*hash);
+    }
+    return route.Choose(routed_.fetch_add(1, std::memory_order_relaxed));
+  });
 }
 
 VersionReport ModelStore::ReportLocked(const std::string& model, const ModelEntry& entry, int64_t version) const {
@@ -90,10 +120,14 @@ VersionReport ModelStore::ReportLocked(const std::string& model, const ModelEntr
   report.version = version;
   report.policies = VariantNames(entry.source.precision);
   report.precision = entry.source.precision;
+  report.traffic = entry.effective_traffic();
   if (!entry.source.status.ok()) report.reason = std::string(entry.source.status.message());
   const auto slots = entry.versions.find(version);
   if (slots == entry.versions.end()) return report;
-  report.default_variant = DefaultVariant(entry, slots->second);
+  if (const auto route = entry.routes.find(version);
+      route != entry.routes.end() && route->second.primary() != nullptr) {
+    report.default_variant = route->second.primary()->name;
+  }
   for (const auto& [name, slot] : slots->second) {
     const Instance* shown = slot.current != nullptr ? slot.current.get() : slot.next.get();
     if (shown == nullptr) continue;

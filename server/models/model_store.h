@@ -8,6 +8,7 @@
 // last pin is gone. Loads and unloads run on a capped number of load threads, in order of arrival; lookups never wait for
 // them.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,6 +20,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -29,6 +31,7 @@
 #include "server/models/load_threads.h"
 #include "server/models/served_variant.h"
 #include "server/models/statistics.h"
+#include "server/models/traffic_route.h"
 
 namespace precis::server {
 
@@ -54,6 +57,7 @@ struct VersionReport {
   std::vector<VariantReport> variants;
   std::vector<std::string> policies;  // variant names that a load may use
   v1::ModelPrecision precision;
+  v1::Traffic traffic;  // what holds: SetTraffic's, or that of `precision`
   bool ready() const { return !default_variant.empty(); }
 };
 
@@ -90,10 +94,20 @@ class ModelStore {
   // Finishes what the load threads run; what waits, and what comes later, is answered Unavailable. Lookups go on.
   void Stop();
 
-  // The variant that a name on the wire means now. Errors: InvalidArgument for a malformed name or version; NotFound for an
-  // unknown model, version or variant, or one that is not loaded; Unavailable while it is loading, or with the reason why its
-  // load failed.
+  // The hash of the value that a request has for the named parameter; nullopt: it has no such parameter.
+  using StickyValue = absl::FunctionRef<std::optional<uint64_t>(const std::string& parameter)>;
+
+  // The variant that a name on the wire means now; of a plain name, the one with the largest share of its traffic. Errors:
+  // InvalidArgument for a malformed name or version; NotFound for an unknown model, version or variant, or one that is not loaded;
+  // Unavailable while it is loading, or with the reason why its load failed.
   absl::StatusOr<VariantPin> Pin(const std::string& name, const std::string& version) const;
+  // The variant that answers one inference request: as Pin, but a plain name follows the model's traffic split.
+  absl::StatusOr<VariantPin> Route(const std::string& name, const std::string& version, StickyValue sticky) const;
+
+  // Spreads the requests for the plain name from now on, instead of what precision.textproto or an earlier call says, over every
+  // version of the model, until the server ends. Requests being served are not touched. Errors: those of CheckTraffic; as Pin for
+  // a variant that is not loaded in the version that plain requests go to, naming it: then nothing changes.
+  absl::Status SetTraffic(const std::string& model, const v1::Traffic& traffic);
 
   // Asynchronous; `progress` (may be empty) and `done` are called on a load thread. Errors: those of Repository::Find,
   // PolicyOfVariant, the engine; Unavailable when the store stops.
@@ -130,6 +144,9 @@ class ModelStore {
   struct ModelEntry {
     ModelSource source;
     std::map<int64_t, std::map<std::string, Slot>> versions;  // of what was loaded
+    std::map<int64_t, TrafficRoute> routes;                   // of the same versions: RefreshRoutes keeps them so
+    std::optional<v1::Traffic> traffic;                       // SetTraffic's
+    const v1::Traffic& effective_traffic() const { return traffic.has_value() ? *traffic : source.precision.traffic(); }
   };
   // What one variant's load needs.
   struct LoadPlan {
@@ -155,11 +172,21 @@ class ModelStore {
 
   const Slot* FindSlotLocked(const std::string& model, int64_t version, const std::string& variant) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  using Chooser = absl::FunctionRef<ServedVariant*(const TrafficRoute&)>;
+  // `choose` decides for a plain name. Errors: as Pin.
+  absl::StatusOr<ServedVariant*> FindReadyLocked(const ModelName& name, int64_t version, Chooser choose) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<ServedVariant*> FindReadyLocked(const ModelName& name, int64_t version) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<VariantPin> PinChosen(const std::string& name, const std::string& version, Chooser choose) const;
+  // Why FindReadyLocked finds nothing.
+  absl::Status WhyNotReadyLocked(const ModelName& name, int64_t version) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // To be called whenever a model's traffic, or what of it is loaded, has changed.
+  void RefreshRoutesLocked(ModelEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Something of it is loaded, being loaded or being unloaded.
   static bool InUse(const ModelEntry& entry);
-  static std::string DefaultVariant(const ModelEntry& entry, const std::map<std::string, Slot>& slots);
+  // The configured default variant when it is loaded, or else the one loaded first; null when nothing is.
+  static ServedVariant* DefaultVariant(const ModelEntry& entry, const std::map<std::string, Slot>& slots);
   VersionReport ReportLocked(const std::string& model, const ModelEntry& entry, int64_t version) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
@@ -171,6 +198,7 @@ class ModelStore {
   mutable absl::Mutex mutex_;
   std::map<std::string, ModelEntry> models_ ABSL_GUARDED_BY(mutex_);
   int64_t loads_ ABSL_GUARDED_BY(mutex_) = 0;
+  mutable std::atomic<uint64_t> routed_ = 0;  // requests that a split was asked for
 
   LoadThreads threads_;  // last: its tasks use all of the above
 };

@@ -1,6 +1,7 @@
 #include "server/rpc/infer_execution.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "engine/base/status_macros.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
+#include "server/models/traffic_route.h"
 
 namespace precis::server {
 namespace {
@@ -17,6 +19,23 @@ constexpr char kVariantParameter[] = "precis_variant";
 constexpr char kTimeoutParameter[] = "timeout";                               // microseconds, as Triton's
 constexpr char kWantFinalParameter[] = "triton_enable_empty_final_response";  // asks for the next one
 constexpr char kFinalParameter[] = "triton_final_response";
+
+// StickyHash of the parameter's value as text, so that a number and its digits in a string are the same value.
+std::optional<uint64_t> HashParameter(const inference::ModelInferRequest& request, const std::string& name) {
+  const auto parameter = request.parameters().find(name);
+  if (parameter == request.parameters().end()) return std::nullopt;
+  const auto hash_text = [](const absl::AlphaNum& text) { return StickyHash({text.data(), text.size()}); };
+  const inference::InferParameter& value = parameter->second;
+  switch (value.parameter_choice_case()) {
+    case inference::InferParameter::kBoolParam: return StickyHash(value.bool_param() ? "true" : "false");
+    case inference::InferParameter::kInt64Param: return hash_text(value.int64_param());
+    case inference::InferParameter::kStringParam: return StickyHash(value.string_param());
+    case inference::InferParameter::kDoubleParam: return hash_text(value.double_param());
+    case inference::InferParameter::kUint64Param: return hash_text(value.uint64_param());
+    case inference::InferParameter::PARAMETER_CHOICE_NOT_SET: break;
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -42,7 +61,10 @@ absl::Status InferExecution::Prepare(grpc::ByteBuffer* request, Job* job) {
   const grpc::Status parsed = grpc::SerializationTraits<inference::ModelInferRequest>::Deserialize(request, request_);
   if (!parsed.ok()) return absl::InvalidArgumentError("the request is not a ModelInferRequest");
   if (!entered_) return absl::UnavailableError("the server is draining");
-  PRECIS_ASSIGN_OR_RETURN(pin_, context_.store->Pin(request_->model_name(), request_->model_version()));
+  PRECIS_ASSIGN_OR_RETURN(pin_, context_.store->Route(request_->model_name(), request_->model_version(),
+                                                      [this](const std::string& parameter) {
+                                                        return HashParameter(*request_, parameter);
+                                                      }));
   pinned_ = true;
   pin_->metrics->AddInflight(1);
   PRECIS_RETURN_IF_ERROR(ReadParameters(job));

@@ -116,6 +116,7 @@ void DescribeVersion(const VersionReport& report, v1::ModelVariants* model) {
   for (const VariantReport& variant : report.variants) DescribeVariant(variant, model->add_variants());
   for (const std::string& policy : report.policies) model->add_policies(policy);
   if (report.precision.has_preprocessing()) *model->mutable_preprocessing() = report.precision.preprocessing();
+  *model->mutable_traffic() = report.traffic;
 }
 
 void DescribeLayer(const Layer& layer, v1::PlanLayer* proto) {

@@ -57,6 +57,14 @@ absl::Status FillVariants(ModelStore& store, const v1::ListVariantsRequest& requ
   return absl::OkStatus();
 }
 
+absl::Status ApplyTraffic(ModelStore& store, const v1::SetTrafficRequest& request, v1::SetTrafficResponse* response) {
+  PRECIS_RETURN_IF_ERROR(CheckNamePart(request.model(), "model name"));
+  if (!request.has_traffic()) return absl::InvalidArgumentError("traffic: not set");
+  PRECIS_RETURN_IF_ERROR(store.SetTraffic(request.model(), request.traffic()));
+  *response->mutable_traffic() = request.traffic();
+  return absl::OkStatus();
+}
+
 // The name with the variant that it means, so that unloading never takes more than one.
 absl::StatusOr<ModelName> UnloadName(const ModelStore& store, const v1::UnloadVariantRequest& request) {
   PRECIS_ASSIGN_OR_RETURN(ModelName name, NameOf(request.model(), request.variant()));
@@ -131,9 +139,10 @@ grpc::ServerReadReactor<v1::CompareRequest>* PrecisionService::Compare(grpc::Cal
   return new RefusedStream<v1::CompareRequest>(NotYet("Compare"));
 }
 
-grpc::ServerUnaryReactor* PrecisionService::SetTraffic(grpc::CallbackServerContext* call, const v1::SetTrafficRequest*,
-                                                       v1::SetTrafficResponse*) {
-  return Reply(call, NotYet("SetTraffic"));
+grpc::ServerUnaryReactor* PrecisionService::SetTraffic(grpc::CallbackServerContext* call,
+                                                       const v1::SetTrafficRequest* request,
+                                                       v1::SetTrafficResponse* response) {
+  return Reply(call, ApplyTraffic(*store_, *request, response));
 }
 
 grpc::ServerUnaryReactor* PrecisionService::GetDrift(grpc::CallbackServerContext* call, const v1::GetDriftRequest*,

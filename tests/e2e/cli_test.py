@@ -127,6 +127,23 @@ class CommandLineTest(ServerTest):
         self.run_precis("unload", "classifier@int8")
         self.assertEqual(self.json("unload", "classifier@int8", code=1)["error"]["code"], "NOT_FOUND")
 
+    def test_traffic(self):
+        self.assertIn("fp32 answers all", self.run_precis("traffic", "described").stdout)
+        self.run_precis("load", "described@bf16")
+        shown = self.json("traffic", "described", "--split=fp32:60,bf16:40", "--sticky=user")
+        self.assertEqual(shown["split"], [{"variant": "fp32", "percent": 60}, {"variant": "bf16", "percent": 40}])
+        self.json("traffic", "described", "--split=fp32:0,bf16:100")
+        self.assertEqual(self.json("traffic", "described")["sticky_parameter"], "user")  # left as it was
+        parameters = self.json("infer", "described", "--random")["parameters"]
+        self.assertEqual(parameters["precis_variant"], "bf16")
+        refused = self.json("traffic", "described", "--split=fp16:100", code=1)["error"]
+        self.assertEqual(refused["code"], "NOT_FOUND")
+        self.assertIn("described@fp16", refused["message"])
+        for arguments in (["described@fp32"], ["described", "--split=fp32"], ["described", "--split=fp32:x"]):
+            self.run_precis("traffic", *arguments, code=2)
+        self.json("traffic", "described", "--split=none", "--sticky=none")
+        self.assertIn("fp32 answers all", self.run_precis("traffic", "described").stdout)
+
     def test_health_and_version(self):
         self.assertEqual(self.run_precis("health").stdout, "SERVING\n")
         self.assertEqual(self.json("health", "classifier")["status"], "SERVING")

@@ -98,6 +98,10 @@ class Client {
                                                                           const std::string& version = "") = 0;
   // The compiled layers of a loaded variant.
   virtual absl::StatusOr<client::Plan> DescribePlan(const client::PlanRequest& request) = 0;
+
+  // Spreads the requests for the plain model name from now on, until the server ends. INVALID_ARGUMENT: shares that do not sum
+  // to 100, a rate outside [0, 1]; NOT_FOUND and UNAVAILABLE name a variant that is not loaded: then nothing changes.
+  virtual absl::Status SetTraffic(const std::string& model, const client::Traffic& traffic) = 0;
 };
 
 }  // namespace precis

@@ -105,13 +105,29 @@ struct VariantStatus {
   uint64_t inference_count = 0;  // since load
 };
 
+// How requests for the plain model name are spread over its variants. Empty: the default variant answers all.
+struct Traffic {
+  struct Share {
+    std::string variant;
+    double percent = 0;  // all of them sum to 100
+  };
+  struct Shadow {
+    std::string variant;
+    double rate = 0;  // of requests, in [0, 1]
+  };
+  std::vector<Share> split;
+  std::string sticky_parameter;  // request parameter whose equal values go to the same variant; empty: none
+  std::vector<Shadow> shadow;
+};
+
 // One version of a model.
 struct ModelVariants {
   std::string name, version;
-  std::string default_variant;  // what the plain name means; empty: nothing is loaded
+  std::string default_variant;  // what the plain name means: that of the largest share; empty: nothing is loaded
   std::vector<VariantStatus> variants;
   std::vector<std::string> policies;           // variant names that LoadVariant knows for this model
   std::optional<Preprocessing> preprocessing;  // from the model's precision.textproto
+  Traffic traffic;                             // of all versions
 };
 
 struct LoadVariantRequest {
