@@ -92,8 +92,10 @@ struct Context::Impl {
       return storage == plan::Storage::kInput ? const_cast<void*>(inputs[static_cast<size_t>(port)])
                                               : outputs[static_cast<size_t>(port)];
     };
-    for (int m : port_memories)
-      memories[static_cast<size_t>(m)].set_data_handle(address(MemoryOf(m).storage, MemoryOf(m).port));
+    for (int m : port_memories) {
+      auto* start = static_cast<char*>(address(MemoryOf(m).storage, MemoryOf(m).port));
+      memories[static_cast<size_t>(m)].set_data_handle(start + MemoryOf(m).view_offset);
+    }
     for (const PortView& v : port_views) {
       if (v.input != nullptr) v.input->data = address(v.storage, v.port);
       if (v.output != nullptr) v.output->data = address(v.storage, v.port);

@@ -11,6 +11,25 @@
 
 namespace precis::ir {
 
+std::vector<float> RealValues(const Tensor& levels, const QuantParams& quant) {
+  std::vector<float> x = ToFloat(levels.view());
+  const Shape& shape = levels.shape();
+  const std::vector<int64_t> strides = RowMajorStrides(shape);
+  const size_t axis = quant.per_tensor() ? 0 : static_cast<size_t>(quant.axis), other = axis == 0 ? 1 : 0;
+  const auto index_of = [&](int64_t i) -> size_t {
+    if (quant.per_tensor()) return 0;
+    const int64_t channel = i / strides[axis] % shape[axis];
+    const int64_t chunk = quant.chunk == 0 ? 0 : i / strides[other] % shape[other] / quant.chunk;
+    return static_cast<size_t>(chunk * shape[axis] + channel);
+  };
+  for (size_t i = 0; i < x.size(); ++i) {
+    const size_t at = index_of(static_cast<int64_t>(i));
+    const int32_t zero = quant.zero_points.empty() ? 0 : quant.zero_points[at];
+    x[i] = quant.scales[at] * (x[i] - static_cast<float>(zero));
+  }
+  return x;
+}
+
 std::string Graph::UniqueName(std::string wanted) {
   if (wanted.empty()) wanted = "value";
   std::string candidate = wanted;

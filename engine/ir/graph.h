@@ -33,14 +33,20 @@ inline constexpr NodeId kNoNode = -1;
 
 // Affine quantization of a value: real = scale * (q - zero_point).
 struct QuantParams {
-  std::vector<float> scales;         // one, or one per index along `axis`
+  std::vector<float> scales;  // one, or one per index along `axis` (of each chunk in turn, where there are chunks)
   std::vector<int32_t> zero_points;  // as many as scales; empty means all zero (symmetric)
   int axis = -1;                     // -1: per tensor
+  // Weights whose sums are cut: input channels per chunk, counted along the other of the first two dimensions. Products are summed exactly
+  // inside a chunk and in f32 across chunks; scales[chunk * channels + channel]. 0: one sum. Needs an axis.
+  int64_t chunk = 0;
   bool per_tensor() const { return axis < 0; }
   float scale() const { return scales[0]; }
   int32_t zero_point() const { return zero_points.empty() ? 0 : zero_points[0]; }
   bool operator==(const QuantParams&) const = default;
 };
+
+// The real numbers that the levels stand for, row-major.
+std::vector<float> RealValues(const Tensor& levels, const QuantParams& quant);
 
 struct Value {
   std::string name;  // unique in the graph; ONNX's name where there is one: calibration tables and policies refer to it

@@ -59,8 +59,10 @@ int Builder::NewMemory(int buffer, DataType dtype, Shape shape, const Desc& desc
   return static_cast<int>(plan_.memories.size()) - 1;
 }
 
-int Builder::AddMemoryOver(int base, const Desc& desc) {
-  return NewMemory(BufferOf(base), memory(base).dtype, Shape(desc.get_dims()), desc);
+int Builder::AddMemoryOver(int base, const Desc& desc, int64_t offset_bytes) {
+  const int made = NewMemory(BufferOf(base), memory(base).dtype, Shape(desc.get_dims()), desc);
+  plan_.memories[static_cast<size_t>(made)].view_offset = memory(base).view_offset + offset_bytes;
+  return made;
 }
 
 void Builder::Bind(ValueId id, int memory_id) {
@@ -377,9 +379,11 @@ void Builder::PlaceBuffers() {
   for (size_t m = 0; m < plan_.memories.size(); ++m) {
     const Buffer& buffer = buffers_[static_cast<size_t>(buffer_of_[m])];
     plan_.memories[m].storage = buffer.storage;
-    plan_.memories[m].offset = offsets[static_cast<size_t>(buffer_of_[m])];
+    plan_.memories[m].offset = offsets[static_cast<size_t>(buffer_of_[m])] + plan_.memories[m].view_offset;
     plan_.memories[m].port = buffer.port;
-    plan_.memories[m].constant = buffer.constant;
+    plan_.memories[m].constant = buffer.constant == nullptr
+                                     ? nullptr
+                                     : static_cast<const char*>(buffer.constant) + plan_.memories[m].view_offset;
   }
 }
 

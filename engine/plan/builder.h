@@ -61,6 +61,8 @@ class Builder {
   // A constant as packed weights in `desc`; `source` says how to read its bytes (regrouped or transposed dims, the constant's dtype).
   // Where `desc` is f32 and the constant a 16-bit float, it is held as 16 bits in that layout and widened into scratch before each use.
   int UseWeights(ir::ValueId id, const Desc& source, const Desc& desc);
+  // The same of weights that are a matrix of `rows` rows once they lie densely in the order of `source`'s dims.
+  int UseWeightMatrix(ir::ValueId id, const Desc& source, int64_t rows, const Desc& desc);
   // Small constant made by the plan: scales, zero points, folded biases.
   int ConstantF32(const std::vector<float>& values);
   int ConstantS32(int32_t value);
@@ -105,7 +107,9 @@ class Builder {
   absl::Status LowerInFloat(ir::NodeId id);
 
   const Memory& memory(int id) const { return plan_.memories[static_cast<size_t>(id)]; }
-  int AddMemoryOver(int base, const Desc& desc);  // another layout over the same bytes
+  // Another layout over the same bytes, from `offset_bytes` of them on. Slices are made so, not by offsets within descriptors
+  // (submemory_desc): brg_matmul of oneDNN 3.7.2 reads over those.
+  int AddMemoryOver(int base, const Desc& desc, int64_t offset_bytes = 0);
 
  private:
   struct Buffer {
@@ -138,6 +142,7 @@ class Builder {
   void DropEmptyLayers();
   std::string PrecisionOf(ir::NodeId id) const;
   int ConstantMemory(ir::ValueId id);
+  int Packed(ir::ValueId id, std::shared_ptr<const void> packed, const Desc& desc);
   int PackedConstant(ir::ValueId id, const void* bytes, const Desc& source, const Desc& desc);
   int FloatConstant(ir::ValueId id, const Desc& desc);
   std::vector<int> BuffersOf(ir::ValueId id) const;

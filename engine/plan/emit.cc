@@ -148,7 +148,8 @@ void Builder::EmitPrimitive(const dnnl::primitive& primitive, const dnnl::primit
   }
   LayerInfo& info = plan_.layers[static_cast<size_t>(layer_)];
   const std::string implementation = pd.impl_info_str();
-  absl::StrAppend(&info.implementation, info.implementation.empty() ? "" : " + ", implementation);
+  if (!absl::EndsWith(info.implementation, implementation))  // chunks of one sum repeat theirs
+    absl::StrAppend(&info.implementation, info.implementation.empty() ? "" : " + ", implementation);
   if (heavy && absl::StrContains(implementation, "ref")) info.slow_reference = true;
   Step step;
   step.layer = layer_;
@@ -239,11 +240,32 @@ int Builder::PackedConstant(ValueId id, const void* bytes, const Desc& source, c
       return std::shared_ptr<const void>(block);
     });
   }
-  plan_.constants.push_back(packed);
+  return Packed(id, std::move(packed), desc);
+}
+
+int Builder::UseWeightMatrix(ValueId id, const Desc& source, int64_t rows, const Desc& desc) {
+  const ir::Value& v = value(id);
+  return Packed(id,
+                store_.GetOrMake(KeyOf(v, source, desc),
+                                 [&] {
+                                   const Desc dense = RowMajor(Shape(source.get_dims()), v.dtype);
+                                   const auto ordered = AllocateAligned(dense.get_size());
+                                   ReorderNow(engine(), source, v.constant->data(), dense, ordered.get());
+                                   auto block = AllocateAligned(desc.get_size());
+                                   const Desc matrix =
+                                       RowMajor({rows, NumElements(Shape(source.get_dims())) / rows}, v.dtype);
+                                   ReorderNow(engine(), matrix, ordered.get(), desc, block.get());
+                                   return std::shared_ptr<const void>(block);
+                                 }),
+                desc);
+}
+
+int Builder::Packed(ValueId id, std::shared_ptr<const void> packed, const Desc& desc) {
   plan_.weight_bytes += static_cast<int64_t>(desc.get_size());
   const int buffer = NewBuffer(Storage::kConstant, 0);
   buffers_[static_cast<size_t>(buffer)].constant = packed.get();
-  return NewMemory(buffer, v.dtype, Shape(desc.get_dims()), desc);
+  plan_.constants.push_back(std::move(packed));
+  return NewMemory(buffer, value(id).dtype, Shape(desc.get_dims()), desc);
 }
 
 int Builder::UseWeights(ValueId id, const Desc& source, const Desc& desc) {
@@ -277,16 +299,7 @@ int Builder::FloatConstant(ValueId id, const Desc& desc) {
   const ir::Value& v = value(id);
   const Desc row_major = RowMajor(v.shape, DataType::kF32);
   const auto packed = store_.GetOrMake(KeyOf(v, row_major, desc), [&] {
-    std::vector<float> values = ToFloat(v.constant->view());
-    if (v.quant) {
-      const auto axis = static_cast<size_t>(std::max(0, v.quant->axis));
-      const size_t stride = v.quant->per_tensor() ? values.size() : static_cast<size_t>(RowMajorStrides(v.shape)[axis]);
-      for (size_t i = 0; i < values.size(); ++i) {
-        const size_t c = i / stride % v.quant->scales.size();
-        const int32_t zero = v.quant->zero_points.empty() ? 0 : v.quant->zero_points[c];
-        values[i] = v.quant->scales[c] * (values[i] - static_cast<float>(zero));
-      }
-    }
+    const std::vector<float> values = v.quant ? ir::RealValues(*v.constant, *v.quant) : ToFloat(v.constant->view());
     auto block = AllocateAligned(desc.get_size());
     ReorderNow(engine(), row_major, values.data(), desc, block.get());
     return std::shared_ptr<const void>(block);

@@ -2,21 +2,12 @@
 // https://uxlfoundation.github.io/oneDNN/dev_guide_convolution.html
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/plan/chunked_conv.h"
+#include "engine/plan/geometry.h"
 #include "engine/plan/post_ops.h"
 
 namespace precis::plan {
 namespace {
-
-// Geometry of a (de)convolution in oneDNN's terms.
-struct Geometry {
-  dnnl::memory::dims strides, dilations, pads_begin, pads_end;
-};
-
-Geometry GeometryOf(const ir::Window& w) {
-  Geometry g{w.strides, w.dilations, w.pads_begin, w.pads_end};
-  for (auto& d : g.dilations) d -= 1;  // oneDNN counts the gaps
-  return g;
-}
 
 // Arithmetic type of a node by its source: integer for quantized sources, else the type it is stored in.
 DataType WeightsType(const Builder& b, ir::ValueId src) {
@@ -86,6 +77,8 @@ bool Supported(const Builder& b, ir::NodeId id) {
 absl::Status LowerConv(Builder& b, ir::NodeId id, const ir::Conv& op) {
   if (!Supported(b, id)) return absl::UnimplementedError("");
   const ir::Value& w = b.value(b.graph().node(id).inputs[1]);
+  if (const std::vector<Chunk> chunks = ChunksOf(w, w.shape[1]); !chunks.empty())
+    return LowerChunkedConv(b, id, op, chunks);
   Shape dims = w.shape;
   if (op.groups > 1) {
     dims[0] /= op.groups;

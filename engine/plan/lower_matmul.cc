@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/plan/chunked_sum.h"
 #include "engine/plan/post_ops.h"
 
 namespace precis::plan {
@@ -43,7 +44,7 @@ std::pair<int, Desc> See(Builder& b, ir::ValueId id, size_t rank, bool transpose
   return {m, transpose ? Transposed(desc) : desc};
 }
 
-class MatMulLowering {
+class MatMulLowering : public ChunkedNode {
  public:
   MatMulLowering(Builder& b, ir::NodeId id, const ir::MatMul& op) : b_(b), id_(id), op_(op), n_(b.graph().node(id)) {}
 
@@ -52,6 +53,11 @@ class MatMulLowering {
     const Shape &sa = b_.value(a).shape, &sw = b_.value(w).shape;
     if (sa.size() < 2 || sw.size() < 2 || !TypesFit()) return absl::UnimplementedError("");
     const bool constant = b_.graph().IsConstant(w) && sw.size() == 2;
+    if (const std::vector<Chunk> chunks = ChunksOf(b_.value(w), sa.back()); constant && !chunks.empty()) {
+      ChooseOperands(constant, /*strided=*/true);
+      const Desc sums = RowMajor(Shape(o_.dst.get_dims()), DataType::kF32);
+      return EmitChunks(b_, id_, chunks, sums, RowMajor(b_.value(n_.outputs[0]).shape, DataType::kF32), *this);
+    }
     PRECIS_RETURN_IF_ERROR(Choose(constant, /*strided=*/true));
     if ((!pd_ || IsReference(pd_)) && !constant) PRECIS_RETURN_IF_ERROR(Choose(constant, /*strided=*/false));
     if (!pd_) return absl::UnimplementedError(absl::StrCat("node \"", n_.name, "\": oneDNN has no such matmul"));
@@ -64,7 +70,43 @@ class MatMulLowering {
     return EmitWithPostOps(b_, id_, attributes_, dnnl::matmul(pd_), pd_, o_.dst, std::move(arguments));
   }
 
+  // The chunks of a product: columns of the source, which may lie apart, and rows of the weights. alpha goes into the scales.
+  void Prepare(const Chunk& chunk, Attributes& a) override {
+    ir::QuantParams weights = chunk.weights;
+    for (float& s : weights.scales) s *= op_.alpha;
+    AddQuantization(b_, a, n_.inputs[0], DNNL_ARG_SRC, 0);
+    AddQuantization(b_, a, weights, DNNL_ARG_WEIGHTS, 1 << (o_.weights.get_ndims() - 1));
+    bias_memory_ = -1;
+    if (const ir::ValueId bias = b_.graph().Input(id_, 2); chunk.is_last && bias != ir::kNoValue)
+      AddBias(bias, a, /*alpha=*/1.0f);
+  }
+  ChunkPrimitive Make(const Chunk& chunk, Attributes& a, const Desc& dst) override {
+    const Desc weights(WeightsOf(chunk).get_dims(), dnnl::memory::data_type::s8, dnnl::memory::format_tag::any);
+    return ChunkPrimitive::Of<dnnl::matmul::primitive_desc, dnnl::matmul>(Describe(SourceOf(chunk), weights, dst, a),
+                                                                          dst);
+  }
+  std::vector<Argument> Arguments(const Chunk& chunk, const Desc& packed) override {
+    const int64_t offset_bytes = chunk.inputs.first * o_.src.get_strides().back();
+    std::vector<Argument> arguments = {{DNNL_ARG_SRC, b_.AddMemoryOver(o_.src_memory, SourceOf(chunk), offset_bytes)},
+                                       {DNNL_ARG_WEIGHTS, b_.UseWeights(n_.inputs[1], WeightsOf(chunk), packed)}};
+    if (chunk.is_last && bias_memory_ >= 0) arguments.push_back({DNNL_ARG_BIAS, bias_memory_});
+    return arguments;
+  }
+
  private:
+  // The chunk's columns; where they begin is the memory's affair.
+  Desc SourceOf(const Chunk& chunk) const {
+    dnnl::memory::dims dims = o_.src.get_dims();
+    dims.back() = chunk.inputs.count;
+    return {dims, o_.src.get_data_type(), o_.src.get_strides()};
+  }
+  Desc WeightsOf(const Chunk& chunk) const {
+    dnnl::memory::dims dims = o_.weights_source.get_dims(), offsets(dims.size(), 0);
+    dims[dims.size() - 2] = chunk.inputs.count;
+    offsets[dims.size() - 2] = chunk.inputs.first;
+    return o_.weights_source.submemory_desc(dims, offsets);
+  }
+
   bool TypesFit() const {
     const ir::Value &a = b_.value(n_.inputs[0]), &w = b_.value(n_.inputs[1]);
     const bool quantized = IsInt8(a.dtype);
@@ -84,8 +126,14 @@ class MatMulLowering {
     });
   }
 
-  // Fills operands and makes the primitive descriptor with all that fits fused.
+  // Makes the primitive descriptor with all that fits fused.
   absl::Status Choose(bool constant, bool strided) {
+    ChooseOperands(constant, strided);
+    MakePrimitive();
+    return absl::OkStatus();
+  }
+
+  void ChooseOperands(bool constant, bool strided) {
     const ir::ValueId a = n_.inputs[0], w = n_.inputs[1], output = n_.outputs[0];
     const Shape &sa = b_.value(a).shape, &sw = b_.value(w).shape, &out = b_.value(output).shape;
     const DataType src_type = b_.Stored(a);
@@ -112,8 +160,6 @@ class MatMulLowering {
       std::tie(o_.weights_memory, o_.weights) =
           See(b_, w, static_cast<size_t>(o_.src.get_ndims()), op_.transpose_b, strided);
     }
-    MakePrimitive();
-    return absl::OkStatus();
   }
 
   void MakePrimitive() {
@@ -129,39 +175,41 @@ class MatMulLowering {
   void Build(bool fused, DataType dst_type) {
     const ir::ValueId bias = b_.graph().Input(id_, 2);
     attributes_ = Attributes();
-    Desc bias_desc;
     bias_memory_ = -1;
     AddQuantization(b_, attributes_, n_.inputs[0], DNNL_ARG_SRC, 0);
     AddQuantization(b_, attributes_, n_.inputs[1], DNNL_ARG_WEIGHTS, 1 << (o_.weights.get_ndims() - 1));
     if (IsInt8(dst_type)) AddQuantization(b_, attributes_, n_.outputs[0], DNNL_ARG_DST, 0);
     if (op_.alpha != 1.0f) attributes_.ops.append_eltwise(dnnl::algorithm::eltwise_linear, op_.alpha, 0.0f);
-    if (bias != ir::kNoValue) AddBias(bias, &bias_desc);
+    if (bias != ir::kNoValue) AddBias(bias, attributes_, op_.alpha);
     if (fused)
       AddPostOps(b_, attributes_, id_, o_.dst,
                  /*allow_sum=*/Shape(o_.dst.get_dims()) == b_.value(n_.outputs[0]).shape || IsDense());
-    pd_ = bias_memory_ >= 0
-              ? dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, bias_desc, o_.dst, attributes_.Finish(),
-                                             true)
-              : dnnl::matmul::primitive_desc(b_.engine(), o_.src, o_.weights, o_.dst, attributes_.Finish(), true);
+    pd_ = Describe(o_.src, o_.weights, o_.dst, attributes_);
+  }
+
+  dnnl::matmul::primitive_desc Describe(const Desc& src, const Desc& weights, const Desc& dst, Attributes& a) const {
+    constexpr bool kAllowEmpty = true;
+    if (bias_memory_ < 0) return {b_.engine(), src, weights, dst, a.Finish(), kAllowEmpty};
+    return {b_.engine(), src, weights, bias_desc_, dst, a.Finish(), kAllowEmpty};
   }
 
   bool IsDense() const { return DenseOrder(o_.dst).has_value(); }
 
   // oneDNN adds its bias before post-ops: right only without alpha, and for a [N] bias; otherwise it is a binary post-op.
-  void AddBias(ir::ValueId bias, Desc* bias_desc) {
+  void AddBias(ir::ValueId bias, Attributes& a, float alpha) {
     const Shape& shape = b_.value(bias).shape;
     const Shape dst(o_.dst.get_dims());
     const Shape dims = *OperandDims(shape, b_.value(n_.outputs[0]).shape, dst);
     const bool per_column = dims.back() == dst.back() && NumElements(dims) == dst.back();
     const Desc seen = RowMajor(dims, DataType::kF32);
     const int m = b_.AddMemoryOver(b_.UseFloat(bias, RowMajor(shape, DataType::kF32)), seen);
-    if (op_.alpha == 1.0f && per_column) {
-      *bias_desc = seen;
+    if (alpha == 1.0f && per_column) {
+      bias_desc_ = seen;
       bias_memory_ = m;
       return;
     }
-    attributes_.ops.append_binary(dnnl::algorithm::binary_add, seen);
-    attributes_.arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(attributes_.ops.len() - 1) | DNNL_ARG_SRC_1, m});
+    a.ops.append_binary(dnnl::algorithm::binary_add, seen);
+    a.arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(a.ops.len() - 1) | DNNL_ARG_SRC_1, m});
   }
 
   Builder& b_;
@@ -171,7 +219,8 @@ class MatMulLowering {
   Operands o_;
   Attributes attributes_;
   dnnl::matmul::primitive_desc pd_;
-  int bias_memory_ = -1;
+  int bias_memory_ = -1;  // -1: none, or a post-op
+  Desc bias_desc_;
 };
 
 }  // namespace

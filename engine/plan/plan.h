@@ -31,8 +31,9 @@ struct Memory {
   Shape shape;                      // logical
   dnnl::memory::desc desc;          // empty for dtypes oneDNN does not know (s64, bool…), which are row-major
   Storage storage = Storage::kArena;
-  int64_t offset = 0;              // kArena: bytes from the arena's start
-  int port = 0;                    // kInput, kOutput: index of the graph's port
+  int64_t offset = 0;       // kArena: bytes from the arena's start
+  int64_t view_offset = 0;  // bytes from the start of the buffer that it is a view of; part of `offset` and `constant`
+  int port = 0;             // kInput, kOutput: index of the graph's port
   const void* constant = nullptr;  // kConstant: kept alive by Plan::constants
 };
 
@@ -54,11 +55,12 @@ struct Step {
 };
 
 struct LayerInfo {
-  std::string name;              // node name
-  std::string op;                // "Conv+Relu"
-  std::string precision;         // "u8*s8->u8", "f32"…
-  std::string implementation;    // oneDNN's impl_info_str() or "plain"; " + " joins those of several steps
-  std::string note;              // why it is at this precision
+  std::string name;       // node name
+  std::string op;         // "Conv+Relu"
+  std::string precision;  // "u8*s8->u8", "f32"…
+  std::string
+      implementation;  // oneDNN's impl_info_str() or "plain"; " + " joins those of several steps, repetitions left out
+  std::string note;    // why it is at this precision
   bool slow_reference = false;   // a heavy layer on a `ref` implementation
   int64_t weight_bytes = 0;      // constants read per run
   int64_t activation_bytes = 0;  // other bytes read and written per run

@@ -98,15 +98,17 @@ bool HasUsableZeroPoints(const ir::Value& value) {
   return std::all_of(zeros.begin(), zeros.end(), [](int32_t z) { return z == 0; });
 }
 
-void AddQuantization(Builder& b, Attributes& a, ir::ValueId value, int dnnl_arg, int channel_mask) {
-  const auto& quant = b.value(value).quant;
-  if (!quant) return;
-  a.attr.set_scales_mask(dnnl_arg, quant->per_tensor() || quant->scales.size() == 1 ? 0 : channel_mask);
-  a.arguments.push_back({DNNL_ARG_ATTR_SCALES | dnnl_arg, b.ConstantF32(quant->scales)});
-  if (quant->zero_point() != 0) {
+void AddQuantization(Builder& b, Attributes& a, const ir::QuantParams& quant, int dnnl_arg, int channel_mask) {
+  a.attr.set_scales_mask(dnnl_arg, quant.per_tensor() || quant.scales.size() == 1 ? 0 : channel_mask);
+  a.arguments.push_back({DNNL_ARG_ATTR_SCALES | dnnl_arg, b.ConstantF32(quant.scales)});
+  if (quant.zero_point() != 0) {
     a.attr.set_zero_points_mask(dnnl_arg, 0);
-    a.arguments.push_back({DNNL_ARG_ATTR_ZERO_POINTS | dnnl_arg, b.ConstantS32(quant->zero_point())});
+    a.arguments.push_back({DNNL_ARG_ATTR_ZERO_POINTS | dnnl_arg, b.ConstantS32(quant.zero_point())});
   }
+}
+
+void AddQuantization(Builder& b, Attributes& a, ir::ValueId value, int dnnl_arg, int channel_mask) {
+  if (const auto& quant = b.value(value).quant) AddQuantization(b, a, *quant, dnnl_arg, channel_mask);
 }
 
 void AddPostOps(Builder& b, Attributes& a, ir::NodeId id, const Desc& dst, bool allow_sum) {
@@ -217,10 +219,17 @@ absl::Status EmitWithPostOps(Builder& b, ir::NodeId id, Attributes& a, const dnn
   const int seen = b.memory(target).desc == dst ? target : b.AddMemoryOver(target, dst);
   arguments.push_back({DNNL_ARG_DST, seen});
   b.EmitPrimitive(primitive, pd, std::move(arguments), true);
-  PRECIS_RETURN_IF_ERROR(EmitPostOps(b, id, a.attached, target));
-  if (TypeOf(dst) == stored) return absl::OkStatus();
+  if (TypeOf(dst) == stored) return EmitPostOps(b, id, a.attached, target);
+  return EmitRest(b, id, a.attached, target);
+}
+
+absl::Status EmitRest(Builder& b, ir::NodeId id, size_t first, int target) {
+  PRECIS_RETURN_IF_ERROR(EmitPostOps(b, id, first, target));
+  const ir::ValueId output = b.graph().node(id).outputs[0];
+  const DataType stored = b.Stored(output);
+  if (stored == DataType::kF32) return absl::OkStatus();
   const auto& quant = b.value(output).quant;
-  b.EmitReorder(target, nullptr, b.Define(output, WithType(own, stored)), quant ? &*quant : nullptr);
+  b.EmitReorder(target, nullptr, b.Define(output, WithType(b.memory(target).desc, stored)), quant ? &*quant : nullptr);
   return absl::OkStatus();
 }
 

@@ -43,6 +43,9 @@ std::optional<Shape> OperandDims(const Shape& operand, const Shape& output, cons
 // per-channel parameters.
 void AddQuantization(Builder& b, Attributes& a, ir::ValueId value, int dnnl_arg, int channel_mask);
 
+// The same for given parameters.
+void AddQuantization(Builder& b, Attributes& a, const ir::QuantParams& quant, int dnnl_arg, int channel_mask);
+
 // oneDNN takes one zero point for a whole tensor; zero points per channel must all be zero.
 bool HasUsableZeroPoints(const ir::Value& value);
 
@@ -58,6 +61,9 @@ absl::Status EmitPostOps(Builder& b, ir::NodeId id, size_t first, int target);
 // `arguments` are the plain operands without DST; `dst` is the primitive's own view of the output.
 absl::Status EmitWithPostOps(Builder& b, ir::NodeId id, Attributes& a, const dnnl::primitive& primitive,
                              const dnnl::primitive_desc_base& pd, const Desc& dst, std::vector<Argument> arguments);
+
+// What is left of a node once `target` (f32) holds its result up to post-op `first`: the other post-ops, and the output where it is not `target`.
+absl::Status EmitRest(Builder& b, ir::NodeId id, size_t first, int target);
 
 // True for an implementation that oneDNN falls back to when it has no fast one.
 bool IsReference(const dnnl::primitive_desc_base& pd);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 namespace precis::plan {
@@ -70,6 +71,17 @@ void Narrow(const QuantizedOperand& o, const float* x, void* q, int64_t offset, 
   }
 }
 
+// Copies a short run of bytes; memcpy's dispatch on a variable length would be most of the work.
+inline void CopyRun(const uint8_t* from, int64_t count, uint8_t* to) {
+  constexpr int64_t kVector = 16;
+  if (count < kVector) {
+    std::copy_n(from, count, to);
+    return;
+  }
+  for (int64_t i = 0; i + kVector <= count; i += kVector) std::memcpy(to + i, from + i, kVector);
+  std::memcpy(to + count - kVector, from + count - kVector, kVector);  // the tail, overlapping
+}
+
 constexpr int64_t kBlock = 1024;  // two buffers of it fit in the first-level cache
 
 }  // namespace
@@ -123,6 +135,54 @@ kernels::Kernel QuantizedGlobalAverage(const QuantizedOperand& x, const Quantize
       for (size_t c = 0; c < sum.size(); ++c)
         mean[c] = x.params.scale() * (static_cast<float>(sum[c]) * per_position - zero);
       Narrow(y, mean.data(), out[0].data, n * channels, channels);
+    }
+  };
+}
+
+kernels::Kernel SplitChannels(int64_t positions, int64_t channels, const std::vector<ChannelRange>& parts) {
+  constexpr int64_t kPositions = 64;  // at a time: their bytes stay in the cache while every output takes its share
+  const int64_t pieces = (positions + kPositions - 1) / kPositions;
+  return [=](std::span<const TensorView> in, std::span<const kernels::MutableTensorView> out) {
+    const auto* source = static_cast<const uint8_t*>(in[0].data);
+#pragma omp parallel for if (pieces > 4) schedule(static)
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      const int64_t begin = piece * kPositions, end = std::min(begin + kPositions, positions);
+      for (size_t i = 0; i < parts.size(); ++i) {
+        const auto [first, count] = parts[i];
+        auto* to = static_cast<uint8_t*>(out[i].data);
+        for (int64_t p = begin; p < end; ++p) CopyRun(source + p * channels + first, count, to + p * count);
+      }
+    }
+  };
+}
+
+kernels::Kernel WindowRows(const Shape& image, const ir::Window& window, const Shape& out, uint8_t padding,
+                           const std::vector<ChannelRange>& parts) {
+  const int64_t channels = image[1], height = image[2], width = image[3], rows = image[0] * out[0];
+  const int64_t cells = window.kernel[0] * window.kernel[1];
+  return [=](std::span<const TensorView> in, std::span<const kernels::MutableTensorView> results) {
+    const auto* source = static_cast<const uint8_t*>(in[0].data);
+#pragma omp parallel for if (rows > 4) schedule(static)
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t n = row / out[0], top = row % out[0] * window.strides[0] - window.pads_begin[0];
+      for (int64_t ox = 0; ox < out[1]; ++ox) {
+        const int64_t left = ox * window.strides[1] - window.pads_begin[1];
+        for (int64_t cell = 0; cell < cells; ++cell) {
+          const int64_t y = top + cell / window.kernel[1] * window.dilations[0];
+          const int64_t x = left + cell % window.kernel[1] * window.dilations[1];
+          const bool inside = y >= 0 && y < height && x >= 0 && x < width;
+          const uint8_t* pixel = source + ((n * height + y) * width + x) * channels;
+          for (size_t i = 0; i < parts.size(); ++i) {
+            const auto [first, count] = parts[i];
+            uint8_t* to = static_cast<uint8_t*>(results[i].data) + ((row * out[1] + ox) * cells + cell) * count;
+            if (inside) {
+              CopyRun(pixel + first, count, to);
+            } else {
+              std::fill_n(to, count, padding);
+            }
+          }
+        }
+      }
     }
   };
 }

@@ -9,6 +9,7 @@
 #include "engine/quant/assign.h"
 #include "engine/quant/bias_correction.h"
 #include "engine/quant/calibration_table.h"
+#include "engine/quant/chunks.h"
 #include "engine/quant/equalize.h"
 #include "engine/quant/narrow_float.h"
 #include "engine/quant/thresholds.h"
@@ -129,7 +130,11 @@ class Int8Rewrite {
     const ir::ValueId weights = g_.node(id).inputs[1];
     const Tensor& f32 = *g_.value(weights).constant;
     const int axis = OutputChannelAxis(g_, id);
-    QuantizedWeights q = QuantizeWeights(f32, axis, policy_.weights.granularity, MaxWeightLevel(target_.has_vnni));
+    const LayerPolicy layer = PolicyOfLayer(policy_, g_.node(id).name);
+    Chunking chunking = ChunkingOf(g_, id, layer.accumulation);
+    QuantizedWeights q =
+        QuantizeWeights(f32, axis, layer.weights.granularity, MaxWeightLevel(target_.has_vnni), chunking.chunks);
+    if (!chunking.note.empty()) g_.node(id).precision_note = std::move(chunking.note);
     if (policy_.bias_correction) CorrectBias(id, f32, q, axis == 1);
     const ir::ValueId constant = g_.AddConstant(absl::StrCat(g_.value(weights).name, ":s8"), std::move(q.values));
     g_.value(constant).quant = std::move(q.params);

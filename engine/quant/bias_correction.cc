@@ -12,26 +12,22 @@ std::vector<double> MeanShift(const Tensor& weights, const QuantizedWeights& qua
   const int64_t outputs = shape[transposed ? 1 : 0], inputs = shape[transposed ? 0 : 1];
   const int64_t kernel = outputs * inputs == 0 ? 0 : weights.num_elements() / (outputs * inputs);
   const auto w = weights.As<float>();
-  const auto q = quantized.values.As<int8_t>();
-  const auto& scales = quantized.params.scales;
+  const std::vector<float> q = ir::RealValues(quantized.values, quantized.params);
   std::vector<double> shift(static_cast<size_t>(outputs), 0.0);
   const int64_t outputs_per_group = std::max<int64_t>(1, outputs / groups);
-  const auto rounding = [&](size_t at, int64_t o) {
-    const float scale = scales.size() == 1 ? scales[0] : scales[static_cast<size_t>(o)];
-    return static_cast<double>(scale * static_cast<float>(q[at]) - w[at]);
-  };
+  const auto rounding = [&](size_t at) { return static_cast<double>(q[at] - w[at]); };
   size_t at = 0;
   if (transposed) {
     for (int64_t i = 0; i < inputs; ++i) {
       for (int64_t o = 0; o < outputs; ++o, ++at)
-        shift[static_cast<size_t>(o)] += rounding(at, o) * mean[static_cast<size_t>(i)];
+        shift[static_cast<size_t>(o)] += rounding(at) * mean[static_cast<size_t>(i)];
     }
     return shift;
   }
   for (int64_t o = 0; o < outputs; ++o) {
     for (int64_t i = 0; i < inputs; ++i) {
       double sum = 0;
-      for (int64_t k = 0; k < kernel; ++k, ++at) sum += rounding(at, o);
+      for (int64_t k = 0; k < kernel; ++k, ++at) sum += rounding(at);
       shift[static_cast<size_t>(o)] += sum * mean[static_cast<size_t>(o / outputs_per_group * inputs + i)];
     }
   }

@@ -3,19 +3,26 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <span>
 
 #include "engine/kernels/multiversion.h"
 
 namespace precis::quant {
 namespace {
 
-// Largest |x| per channel of one [channels][inner] block.
+// A block of [channels][inner] numbers, whose channels lie `stride` apart.
+struct Block {
+  int64_t channels, inner, stride;
+};
+
+// Largest |x| per channel of one block.
 struct AbsMax {
-  [[gnu::always_inline]] static void Run(const float* x, int64_t channels, int64_t inner, float* most) {
-    for (int64_t c = 0; c < channels; ++c) {
+  [[gnu::always_inline]] static void Run(const float* x, Block block, float* most) {
+    for (int64_t c = 0; c < block.channels; ++c) {
       float m = most[c];
-      for (int64_t i = 0; i < inner; ++i) {
-        const float v = std::fabs(x[c * inner + i]);
+      for (int64_t i = 0; i < block.inner; ++i) {
+        const float v = std::fabs(x[c * block.stride + i]);
         m = v > m ? v : m;
       }
       most[c] = m;
@@ -24,8 +31,8 @@ struct AbsMax {
 };
 
 struct AbsMaxColumns {
-  [[gnu::always_inline]] static void Run(const float* x, int64_t channels, int64_t /*inner*/, float* most) {
-    for (int64_t c = 0; c < channels; ++c) {
+  [[gnu::always_inline]] static void Run(const float* x, Block block, float* most) {
+    for (int64_t c = 0; c < block.channels; ++c) {
       const float v = std::fabs(x[c]);
       most[c] = v > most[c] ? v : most[c];
     }
@@ -39,36 +46,59 @@ struct AbsMaxColumns {
 }
 
 struct Quantize {
-  [[gnu::always_inline]] static void Run(const float* x, int64_t channels, int64_t inner, const float* scales,
-                                         float level, int8_t* q) {
-    for (int64_t c = 0; c < channels; ++c) {
+  [[gnu::always_inline]] static void Run(const float* x, Block block, const float* scales, float level, int8_t* q) {
+    for (int64_t c = 0; c < block.channels; ++c) {
       const float scale = scales[c];
-      for (int64_t i = 0; i < inner; ++i) q[c * inner + i] = Level(x[c * inner + i], scale, level);
+      for (int64_t i = 0; i < block.inner; ++i) q[c * block.stride + i] = Level(x[c * block.stride + i], scale, level);
     }
   }
 };
 
 struct QuantizeColumns {
-  [[gnu::always_inline]] static void Run(const float* x, int64_t channels, int64_t /*inner*/, const float* scales,
-                                         float level, int8_t* q) {
-    for (int64_t c = 0; c < channels; ++c) q[c] = Level(x[c], scales[c], level);
+  [[gnu::always_inline]] static void Run(const float* x, Block block, const float* scales, float level, int8_t* q) {
+    for (int64_t c = 0; c < block.channels; ++c) q[c] = Level(x[c], scales[c], level);
   }
 };
 
+// Every channel's scale becomes the largest of those `step` apart.
+void ShareLargest(std::span<float> scales, size_t step) {
+  for (size_t c = 0; c < step; ++c) {
+    float most = 0;
+    for (size_t i = c; i < scales.size(); i += step) most = std::max(most, scales[i]);
+    for (size_t i = c; i < scales.size(); i += step) scales[i] = most;
+  }
+}
+
 }  // namespace
 
-QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity granularity, int max_level) {
+QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity granularity, int max_level,
+                                 const Chunks& chunks) {
   const Shape& shape = weights.shape();
-  const int64_t channels = shape[static_cast<size_t>(axis)];
-  const int64_t inner = RowMajorStrides(shape)[static_cast<size_t>(axis)];
-  const int64_t block = channels * inner, outer = block == 0 ? 0 : weights.num_elements() / block;
+  const std::vector<int64_t> strides = RowMajorStrides(shape);
+  const int64_t channels = shape[static_cast<size_t>(axis)], stride = strides[static_cast<size_t>(axis)];
+  const int64_t outer = channels * stride == 0 ? 0 : weights.num_elements() / (channels * stride);
+  const size_t per_chunk = static_cast<size_t>(channels), other = axis == 0 ? 1 : 0;
+  const int64_t inputs = shape.size() < 2 ? 1 : shape[other];
+  const size_t count = chunks.size == 0 ? 1 : static_cast<size_t>((inputs + chunks.size - 1) / chunks.size);
+  // f(block, its first element, its chunk): chunks cut the rows of axis 0, and group the blocks of axis 1.
+  const auto for_each_block = [&](auto f) {
+    for (int64_t o = 0; o < outer; ++o) {
+      const int64_t step = axis == 0 && chunks.size > 0 ? chunks.size * strides[1] : stride;
+      for (int64_t i = 0; i < stride; i += step) {
+        const int64_t chunk = chunks.size == 0 ? 0 : axis == 0 ? i / step : o / chunks.size;
+        f(Block{channels, std::min(step, stride - i), stride}, o * channels * stride + i,
+          static_cast<size_t>(chunk) * per_chunk);
+      }
+    }
+  };
   const float* x = weights.As<float>().data();
-  std::vector<float> scales(static_cast<size_t>(channels), 0.0f);
+  std::vector<float> scales(per_chunk * count, 0.0f);
   const auto abs_max =
-      inner == 1 ? kernels::Best<AbsMaxColumns>(AbsMaxColumns::Run) : kernels::Best<AbsMax>(AbsMax::Run);
-  for (int64_t o = 0; o < outer; ++o) abs_max(x + o * block, channels, inner, scales.data());
-  if (granularity == Granularity::kPerTensor && channels > 0) {
-    std::fill(scales.begin(), scales.end(), *std::max_element(scales.begin(), scales.end()));
+      stride == 1 ? kernels::Best<AbsMaxColumns>(AbsMaxColumns::Run) : kernels::Best<AbsMax>(AbsMax::Run);
+  for_each_block([&](Block block, int64_t at, size_t scale) { abs_max(x + at, block, scales.data() + scale); });
+  if (!chunks.own_scales) ShareLargest(scales, per_chunk);
+  if (granularity == Granularity::kPerTensor) {
+    for (size_t k = 0; k < count; ++k) ShareLargest(std::span(scales).subspan(k * per_chunk, per_chunk), 1);
   }
   const auto level = static_cast<float>(max_level);
   for (float& s : scales) s = s > 0 ? std::max(s / level, std::numeric_limits<float>::min()) : 1.0f;
@@ -76,9 +106,11 @@ QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity gr
   QuantizedWeights result{Tensor(DataType::kS8, shape), {}};
   int8_t* q = result.values.As<int8_t>().data();
   const auto quantize =
-      inner == 1 ? kernels::Best<QuantizeColumns>(QuantizeColumns::Run) : kernels::Best<Quantize>(Quantize::Run);
-  for (int64_t o = 0; o < outer; ++o) quantize(x + o * block, channels, inner, scales.data(), level, q + o * block);
-  if (granularity == Granularity::kPerTensor && channels > 0) {
+      stride == 1 ? kernels::Best<QuantizeColumns>(QuantizeColumns::Run) : kernels::Best<Quantize>(Quantize::Run);
+  for_each_block(
+      [&](Block block, int64_t at, size_t scale) { quantize(x + at, block, scales.data() + scale, level, q + at); });
+  result.params.chunk = chunks.size;
+  if (granularity == Granularity::kPerTensor && chunks.size == 0 && channels > 0) {
     result.params.scales = {scales[0]};
   } else {
     result.params.scales = std::move(scales);

@@ -14,9 +14,17 @@ struct QuantizedWeights {
   ir::QuantParams params;  // symmetric; scales along `axis`, or one for all
 };
 
+// How a sum over the weights' input channels is cut.
+struct Chunks {
+  int64_t size = 0;         // input channels per chunk; 0: one sum
+  bool own_scales = false;  // scales of each chunk's own, else each chunk repeats those of the whole
+};
+
 // Symmetric s8 weights: scale = max|w| / max_level per index of `axis` (kPerChannel) or over all (kPerTensor), levels within
-// [-max_level, max_level]. Channels of zeros get scale 1. Requires f32 weights without NaN or infinity.
-QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity granularity, int max_level);
+// [-max_level, max_level]. Channels of zeros get scale 1. Requires f32 weights without NaN or infinity; `axis` is 0 or 1, and chunks run
+// along the other of the two.
+QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity granularity, int max_level,
+                                 const Chunks& chunks = {});
 
 // Largest weight level: 127; 63 where u8 x s8 products are summed in pairs in s16 (255 * 63 * 2 = 32130 fits, 255 * 65 * 2 does not).
 int MaxWeightLevel(bool has_vnni);

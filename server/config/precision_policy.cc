@@ -110,10 +110,20 @@ absl::Status ApplyCalibration(const v1::CalibrationPolicy& calibration, quant::P
   return absl::OkStatus();
 }
 
-absl::Status CheckAccumulation(const v1::AccumulationPolicy& accumulation) {
+absl::Status ApplyAccumulation(const v1::AccumulationPolicy& accumulation, quant::Policy* policy) {
   if (accumulation.mode() == v1::AccumulationPolicy::CHUNKED) {
     if (accumulation.chunk_size() < 1) return Bad("accumulation.chunk_size", "CHUNKED needs at least 1");
-    return NotYet("accumulation.mode", "CHUNKED");
+    if (!v1::AccumulationPolicy::Accumulator_IsValid(accumulation.accumulator()))
+      return Bad("accumulation.accumulator", "unknown value");
+    if (!v1::AccumulationPolicy::Outer_IsValid(accumulation.outer())) return Bad("accumulation.outer", "unknown value");
+    if (policy->precision != quant::Precision::kInt8) return NotYet("accumulation.mode", "CHUNKED without INT8");
+    // Narrow accumulators are emulated, for a layer at a time (precis swamp): no CPU computes a network with them.
+    if (accumulation.accumulator() > v1::AccumulationPolicy::S32) {
+      return NotYet("accumulation.accumulator", v1::AccumulationPolicy::Accumulator_Name(accumulation.accumulator()));
+    }
+    if (accumulation.outer() == v1::AccumulationPolicy::OUTER_SAME) return NotYet("accumulation.outer", "OUTER_SAME");
+    policy->accumulation = {accumulation.chunk_size(), accumulation.per_chunk_scales()};
+    return absl::OkStatus();
   }
   if (!v1::AccumulationPolicy::Mode_IsValid(accumulation.mode())) return Bad("accumulation.mode", "unknown value");
   if (accumulation.chunk_size() != 0) return Bad("accumulation.chunk_size", "needs mode CHUNKED");
@@ -151,7 +161,7 @@ absl::StatusOr<quant::Policy> PolicyFromProto(const PrecisionPolicy& proto) {
   if (proto.has_mixed() && proto.precision() != PrecisionPolicy::MIXED) return Bad("mixed", "needs precision MIXED");
   quant::Policy policy;
   PRECIS_ASSIGN_OR_RETURN(policy.precision, PrecisionOf(proto));
-  PRECIS_RETURN_IF_ERROR(CheckAccumulation(proto.accumulation()));
+  PRECIS_RETURN_IF_ERROR(ApplyAccumulation(proto.accumulation(), &policy));
   PRECIS_RETURN_IF_ERROR(CheckSparsity(proto.sparsity()));
   if (proto.overrides_size() > 0) return NotYet("overrides", "a layer override");
   if (policy.precision != quant::Precision::kInt8) {
@@ -196,6 +206,14 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
   calibration.set_sample_limit(policy.calibration.sample_limit);
   calibration.set_source(v1::CalibrationPolicy::FILES);
   calibration.set_bias_correction(policy.bias_correction);
+  if (policy.accumulation.chunk_size > 0) {
+    v1::AccumulationPolicy& accumulation = *proto.mutable_accumulation();
+    accumulation.set_mode(v1::AccumulationPolicy::CHUNKED);
+    accumulation.set_chunk_size(policy.accumulation.chunk_size);
+    accumulation.set_accumulator(v1::AccumulationPolicy::S32);
+    accumulation.set_outer(v1::AccumulationPolicy::OUTER_F32);
+    accumulation.set_per_chunk_scales(policy.accumulation.per_chunk_scales);
+  }
   return proto;
 }
 

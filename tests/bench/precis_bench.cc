@@ -8,7 +8,9 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <random>
@@ -23,9 +25,14 @@
 #include "engine/model.h"
 #include "engine/tensor/npy.h"
 #include "nlohmann/json.hpp"
+#include "server/config/precision_policy.h"
 
 ABSL_FLAG(std::string, model, "", "ONNX file");
 ABSL_FLAG(std::string, variant, "fp32", "fp32, bf16, fp16 or int8");
+ABSL_FLAG(std::string, policy, "",
+          "file with a precis.v1.PrecisionPolicy (text format or JSON) that decides instead of --variant");
+ABSL_FLAG(int, chunk_size, 0,
+          "with int8: sums of K in chunks of at most this many elements, each with weight scales of its own; 0: whole");
 ABSL_FLAG(int, threads, 1, "threads of one run; the process is pinned to as many cores");
 ABSL_FLAG(int, batch, 1, "value of the first dimension of every input where it is symbolic");
 ABSL_FLAG(std::string, input_shape, "",
@@ -108,6 +115,25 @@ absl::Status WriteRandomSamples(const Model& model, const std::vector<Shape>& sh
   return WriteFileAtomically(absl::StrCat(folder, "/random.npz"), FormatNpz(views));
 }
 
+// What --policy, or else --variant and --chunk_size, say.
+absl::StatusOr<quant::Policy> PolicyOfFlags() {
+  const int chunk_size = absl::GetFlag(FLAGS_chunk_size);
+  if (chunk_size < 0) return absl::InvalidArgumentError("--chunk_size starts at 0");
+  if (const std::string file = absl::GetFlag(FLAGS_policy); !file.empty()) {
+    if (chunk_size != 0) return absl::InvalidArgumentError("--chunk_size contradicts --policy, which has accumulation");
+    std::ifstream stream(file);
+    if (!stream) return absl::InvalidArgumentError(absl::StrCat("--policy=", file, ": cannot be read"));
+    const std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+    PRECIS_ASSIGN_OR_RETURN(const auto proto, server::ParsePolicyText(text));
+    return server::PolicyFromProto(proto);
+  }
+  PRECIS_ASSIGN_OR_RETURN(quant::Policy policy, quant::BuiltInPolicy(absl::GetFlag(FLAGS_variant)));
+  if (chunk_size != 0 && policy.precision != quant::Precision::kInt8)
+    return absl::InvalidArgumentError("--chunk_size needs --variant=int8");
+  policy.accumulation = {chunk_size, chunk_size != 0};
+  return policy;
+}
+
 struct Measured {
   double median_ms = 0, p99_ms = 0;
   std::optional<double> floor_ms;
@@ -115,10 +141,11 @@ struct Measured {
   VariantInfo info;
 };
 
-absl::StatusOr<Measured> Measure(const Model& model, const std::vector<Shape>& shapes, const std::string& calibration) {
+absl::StatusOr<Measured> Measure(const Model& model, const quant::Policy& policy, const std::vector<Shape>& shapes,
+                                 const std::string& calibration) {
   LoadOptions options;
   options.variant = absl::GetFlag(FLAGS_variant);
-  PRECIS_ASSIGN_OR_RETURN(options.policy, quant::BuiltInPolicy(options.variant));
+  options.policy = policy;
   options.threads = absl::GetFlag(FLAGS_threads);
   options.calibration_dir = calibration;
   options.warm_shapes = shapes;
@@ -172,6 +199,7 @@ nlohmann::json ToJson(const Measured& m) {
                            {"op", l.op},
                            {"precision", l.precision},
                            {"implementation", l.implementation},
+                           {"note", l.note},
                            {"time_us", l.time_us}});
   }
   return j;
@@ -196,16 +224,17 @@ absl::Status Main() {
   PinTo(absl::GetFlag(FLAGS_threads));
   PRECIS_ASSIGN_OR_RETURN(auto model, Model::Open(absl::GetFlag(FLAGS_model)));
   PRECIS_ASSIGN_OR_RETURN(const auto shapes, Shapes(*model));
+  PRECIS_ASSIGN_OR_RETURN(const quant::Policy policy, PolicyOfFlags());
   std::string calibration = absl::GetFlag(FLAGS_calibration);
   std::string temporary;
-  if (absl::GetFlag(FLAGS_variant) == "int8" && calibration.empty()) {
+  if (policy.precision >= quant::Precision::kInt8 && calibration.empty()) {
     temporary = (std::filesystem::temp_directory_path() / "precis_bench.XXXXXX").string();
     if (mkdtemp(temporary.data()) == nullptr) return absl::InternalError("cannot make a temporary folder");
     PRECIS_RETURN_IF_ERROR(WriteRandomSamples(*model, shapes, temporary));
     calibration = temporary;
     std::cerr << "no --calibration: random samples, the figures are good for speed only\n";
   }
-  const auto measured = Measure(*model, shapes, calibration);
+  const auto measured = Measure(*model, policy, shapes, calibration);
   if (!temporary.empty()) std::filesystem::remove_all(temporary);
   PRECIS_RETURN_IF_ERROR(measured.status());
   if (absl::GetFlag(FLAGS_json)) {

@@ -126,6 +126,42 @@ TEST(ApplyPolicyTest, WeightsStaySmallWithoutVnni) {
   EXPECT_GT(SqnrDb(b.graph(), g), 22);
 }
 
+TEST(ApplyPolicyTest, ChunksFollowThePolicyAndItsOverrides) {
+  GraphBuilder b = SmallNetwork();
+  Policy policy = kInt8;
+  policy.accumulation = {36, true};
+  const std::string inner = b.graph().node(1).name;
+  const auto weights_of = [](const ir::Graph& g, ir::NodeId id) { return *g.value(g.Input(id, 1)).quant; };
+  const ir::Graph cut = Quantized(b.graph(), policy);
+  EXPECT_EQ(weights_of(cut, 1).chunk, 4);
+  EXPECT_EQ(weights_of(cut, 1).scales.size(), 16u);
+  EXPECT_THAT(cut.node(1).precision_note, HasSubstr("2 chunks"));
+  EXPECT_EQ(weights_of(cut, 2).chunk, 0);  // K of 8 fits
+  policy.overrides.resize(1);
+  policy.overrides[0].pattern = inner;
+  policy.overrides[0].accumulation = AccumulationPolicy{};
+  EXPECT_EQ(weights_of(Quantized(b.graph(), policy), 1).chunk, 0);
+}
+
+TEST(ApplyPolicyTest, ScalesOfChunksKeepSignalWhereChannelsDiffer) {
+  // Half of K carries weights a hundred times larger than the other half.
+  GraphBuilder b(8);
+  const ValueId x = b.Input({4, 64});
+  Tensor weights(DataType::kF32, {64, 16});
+  for (size_t i = 0; i < 64 * 16; ++i)
+    weights.As<float>()[i] = (i < 512 ? 1.0f : 0.01f) * static_cast<float>(std::sin(static_cast<double>(i)));
+  Tensor large(DataType::kF32, {64});
+  for (size_t i = 0; i < 64; ++i) large.As<float>()[i] = i < 32 ? 0.0f : 1.0f;
+  const ValueId masked = b.Binary(ir::BinaryKind::kMul, x, b.Constant(std::move(large)));
+  b.Output(b.Node(ir::MatMul{}, {masked, b.Constant(std::move(weights))}));
+  Policy policy = kInt8;
+  const double whole = SqnrDb(b.graph(), Quantized(b.graph(), policy));
+  policy.accumulation = {32, false};
+  EXPECT_NEAR(SqnrDb(b.graph(), Quantized(b.graph(), policy)), whole, 1e-3);
+  policy.accumulation = {32, true};
+  EXPECT_GT(SqnrDb(b.graph(), Quantized(b.graph(), policy)), whole + 15);
+}
+
 TEST(ApplyPolicyTest, SharedValuesGetOneConvert) {
   GraphBuilder b;
   const ValueId x = b.Input({1, 3, 8, 8});

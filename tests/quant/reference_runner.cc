@@ -32,13 +32,8 @@ ir::Graph AsFloat(const ir::Graph& quantized) {
     if (v.constant != nullptr && (narrow || v.quant)) {
       const Tensor& from = *v.constant;
       Tensor to(DataType::kF32, from.shape());
-      const int64_t inner =
-          v.quant && v.quant->axis >= 0 ? RowMajorStrides(from.shape())[static_cast<size_t>(v.quant->axis)] : 1;
-      const std::vector<float> values = ToFloat(from.view());
-      for (size_t i = 0; i < values.size(); ++i) {
-        const size_t channel = v.quant ? i / static_cast<size_t>(inner) % v.quant->scales.size() : 0;
-        to.As<float>()[i] = v.quant ? values[i] * v.quant->scales[channel] : values[i];
-      }
+      const std::vector<float> values = v.quant ? ir::RealValues(from, *v.quant) : ToFloat(from.view());
+      std::copy(values.begin(), values.end(), to.As<float>().begin());
       v.constant = std::make_shared<const Tensor>(std::move(to));
     }
     if (narrow || v.quant) v.dtype = DataType::kF32;

@@ -58,6 +58,43 @@ TEST(QuantizeWeightsTest, ChannelsOfZerosAndDenormalsGetUsableScales) {
   EXPECT_EQ(q.values.As<int8_t>()[0], 0);
 }
 
+TEST(QuantizeWeightsTest, ChunksHaveScalesOfTheirOwn) {
+  std::mt19937 random(5);
+  for (int axis : {0, 1}) {
+    const Tensor w = testing::RandomTensor(random, {6, 10, 3, 3}, -2, 2);
+    const QuantizedWeights q = QuantizeWeights(w, axis, Granularity::kPerChannel, 127, {4, true});
+    const int64_t channels = axis == 0 ? 6 : 10, inputs = axis == 0 ? 10 : 6, chunks = (inputs + 3) / 4;
+    EXPECT_EQ(q.params.chunk, 4);
+    ASSERT_EQ(q.params.scales.size(), static_cast<size_t>(channels * chunks));
+    std::vector<float> largest(q.params.scales.size(), 0.0f);
+    const auto scale_of = [&](int64_t i) {
+      const int64_t first = i / 90, second = i / 9 % 10;
+      return static_cast<size_t>((axis == 0 ? second : first) / 4 * channels + (axis == 0 ? first : second));
+    };
+    for (int64_t i = 0; i < w.num_elements(); ++i) {
+      float& most = largest[scale_of(i)];
+      most = std::max(most, std::abs(w.As<float>()[static_cast<size_t>(i)]));
+    }
+    for (size_t i = 0; i < largest.size(); ++i) EXPECT_FLOAT_EQ(q.params.scales[i], largest[i] / 127);
+    const std::vector<float> real = ir::RealValues(q.values, q.params);
+    for (int64_t i = 0; i < w.num_elements(); ++i) {
+      EXPECT_LE(std::abs(real[static_cast<size_t>(i)] - w.As<float>()[static_cast<size_t>(i)]),
+                0.501f * q.params.scales[scale_of(i)]);
+    }
+  }
+}
+
+TEST(QuantizeWeightsTest, ChunksWithoutScalesOfTheirOwnRepeatThoseOfTheWhole) {
+  std::mt19937 random(6);
+  const Tensor w = testing::RandomTensor(random, {10, 5}, -2, 2);
+  for (auto granularity : {Granularity::kPerChannel, Granularity::kPerTensor}) {
+    const QuantizedWeights whole = QuantizeWeights(w, 1, granularity, 127);
+    const QuantizedWeights cut = QuantizeWeights(w, 1, granularity, 127, {4, false});
+    EXPECT_EQ(cut.params.scales.size(), 15u);
+    EXPECT_EQ(ir::RealValues(cut.values, cut.params), ir::RealValues(whole.values, whole.params));
+  }
+}
+
 TEST(MaxWeightLevelTest, PairsOfProductsFitIntoS16WithoutVnni) {
   EXPECT_EQ(MaxWeightLevel(true), 127);
   EXPECT_LE(255 * MaxWeightLevel(false) * 2, std::numeric_limits<int16_t>::max());

@@ -35,6 +35,7 @@ TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
   policy.weights.granularity = quant::Granularity::kPerTensor;
   policy.symmetric_activations = true;
   policy.bias_correction = false;
+  policy.accumulation = {256, true};
   for (auto method :
        {quant::CalibrationMethod::kDefault, quant::CalibrationMethod::kMinMax, quant::CalibrationMethod::kPercentile,
         quant::CalibrationMethod::kEntropy, quant::CalibrationMethod::kMse}) {
@@ -45,6 +46,7 @@ TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
     EXPECT_EQ(back->weights.granularity, policy.weights.granularity);
     EXPECT_TRUE(back->symmetric_activations);
     EXPECT_FALSE(back->bias_correction);
+    EXPECT_EQ(back->accumulation, policy.accumulation);
   }
   for (auto precision : {quant::Precision::kF32, quant::Precision::kBF16, quant::Precision::kF16}) {
     quant::Policy plain;
@@ -70,7 +72,10 @@ TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
       {"precision: INT8 calibration { method: MOVING_AVERAGE }", "calibration.method"},
       {"precision: INT8 calibration { source: LIVE_TRAFFIC }", "calibration.source"},
       {"precision: INT8 execution: SIMULATED", "execution"},
-      {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 }", "accumulation.mode"},
+      {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 accumulator: FP16_169 }",
+       "accumulation.accumulator"},
+      {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 outer: OUTER_SAME }", "accumulation.outer"},
+      {"precision: FP32 accumulation { mode: CHUNKED chunk_size: 64 }", "accumulation.mode"},
       {"precision: FP32 sparsity { unstructured_ratio: 0.5 }", "sparsity.unstructured_ratio"},
       {"precision: FP32 overrides { pattern: '*' }", "overrides"},
   };

@@ -1,0 +1,95 @@
+// The chunks that end in f32 accumulate in place; one that ends in the node's final type reads the sum so far as a post-op's operand.
+#include "engine/plan/chunked_sum.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+
+namespace precis::plan {
+namespace {
+
+struct ChunkStep {
+  Attributes attributes;
+  ChunkPrimitive made;
+  bool IsFast() const { return made.descriptor && !IsReference(made.descriptor); }
+};
+
+// One more chunk onto the f32 sum.
+ChunkStep Accumulate(ChunkedNode& node, const Chunk& chunk, const Desc& sums) {
+  ChunkStep step;
+  if (chunk.index > 0) step.attributes.ops.append_sum();
+  node.Prepare(chunk, step.attributes);
+  step.made = node.Make(chunk, step.attributes, sums);
+  return step;
+}
+
+// The last chunk with all that follows the sum, which `partial` holds.
+ChunkStep Finish(Builder& b, ir::NodeId id, ChunkedNode& node, const Chunk& chunk, const Desc& sums, int partial) {
+  const ir::ValueId output = b.graph().node(id).outputs[0];
+  const DataType stored = b.Stored(output);
+  const bool in_place = stored == DataType::kF32;
+  const Desc dst(sums.get_dims(), DnnlType(stored), sums.get_strides());
+  ChunkStep step;
+  Attributes& a = step.attributes;
+  if (in_place) {
+    a.ops.append_sum();
+  } else {
+    a.ops.append_binary(dnnl::algorithm::binary_add, sums);
+    a.arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, partial});
+  }
+  node.Prepare(chunk, a);
+  if (IsInt8(stored)) AddQuantization(b, a, output, DNNL_ARG_DST, 0);
+  AddPostOps(b, a, id, dst, /*allow_sum=*/!in_place);
+  step.made = node.Make(chunk, a, dst);
+  return step;
+}
+
+}  // namespace
+
+std::vector<Chunk> ChunksOf(const ir::Value& weights, int64_t inputs) {
+  std::vector<Chunk> chunks;
+  if (!weights.quant || weights.quant->chunk == 0) return chunks;
+  const ir::QuantParams& all = *weights.quant;
+  const auto channels = static_cast<std::ptrdiff_t>(weights.shape[static_cast<size_t>(all.axis)]);
+  for (int64_t first = 0; first < inputs; first += all.chunk) {
+    Chunk chunk;
+    chunk.index = chunks.size();
+    chunk.inputs = {first, std::min(all.chunk, inputs - first)};
+    chunk.is_last = first + chunk.inputs.count == inputs;
+    const auto scales = all.scales.begin() + static_cast<std::ptrdiff_t>(chunk.index) * channels;
+    chunk.weights.scales.assign(scales, scales + channels);
+    chunk.weights.axis = all.axis;
+    chunks.push_back(std::move(chunk));
+  }
+  return chunks;
+}
+
+absl::Status EmitChunks(Builder& b, ir::NodeId id, const std::vector<Chunk>& chunks, const Desc& sums, const Desc& own,
+                        ChunkedNode& node) {
+  const ir::Node& n = b.graph().node(id);
+  std::vector<ChunkStep> steps;
+  for (const Chunk& chunk : chunks) {
+    steps.push_back(Accumulate(node, chunk, sums));
+    if (!steps.back().IsFast())
+      return absl::UnimplementedError(absl::StrCat("node \"", n.name, "\": no fast primitive for a chunk of its sum"));
+  }
+  const bool in_place = b.Stored(n.outputs[0]) == DataType::kF32;
+  const int target = in_place ? b.Define(n.outputs[0], own) : b.Temporary(own);
+  const int partial = b.memory(target).desc == sums ? target : b.AddMemoryOver(target, sums);
+  ChunkStep finish = Finish(b, id, node, chunks.back(), sums, partial);
+  const bool fused = finish.IsFast();
+  if (fused) steps.back() = std::move(finish);
+  for (const Chunk& chunk : chunks) {
+    auto& [attributes, made] = steps[chunk.index];
+    std::vector<Argument> arguments = node.Arguments(chunk, made.weights);
+    if (chunk.is_last && fused && !in_place)
+      return EmitWithPostOps(b, id, attributes, made.primitive, made.descriptor, made.dst, std::move(arguments));
+    arguments.insert(arguments.end(), attributes.arguments.begin(), attributes.arguments.end());
+    arguments.push_back({DNNL_ARG_DST, made.dst == sums ? partial : b.AddMemoryOver(partial, made.dst)});
+    b.EmitPrimitive(made.primitive, made.descriptor, std::move(arguments), /*heavy=*/true);
+  }
+  return EmitRest(b, id, fused ? steps.back().attributes.attached : 0, target);
+}
+
+}  // namespace precis::plan

@@ -1,0 +1,57 @@
+#ifndef PRECIS_ENGINE_PLAN_CHUNKED_SUM_H_
+#define PRECIS_ENGINE_PLAN_CHUNKED_SUM_H_
+
+// Integer convolutions and products whose sums are cut into chunks of input channels (ir::QuantParams::chunk): one primitive per chunk, exact in
+// s32 and with scales of its own, joined in f32 by a `sum` post-op onto the same memory. Bias, the node's post-ops and the quantization of its
+// result come once, with the last chunk.
+
+#include <vector>
+
+#include "engine/plan/post_ops.h"
+#include "engine/plan/quantized_kernels.h"
+
+namespace precis::plan {
+
+struct Chunk {
+  size_t index = 0;
+  ChannelRange inputs;
+  ir::QuantParams weights;  // scales per output channel
+  bool is_last = false;
+};
+
+// The chunks of weights with `inputs` input channels; empty when their sums are not cut.
+std::vector<Chunk> ChunksOf(const ir::Value& weights, int64_t inputs);
+
+// The primitive of one chunk; `descriptor` is empty where oneDNN has none.
+struct ChunkPrimitive {
+  dnnl::primitive_desc_base descriptor;
+  dnnl::primitive primitive;
+  Desc weights;  // the layout it wants
+  Desc dst;      // the result as it sees it
+
+  template <typename Descriptor, typename Primitive>
+  static ChunkPrimitive Of(const Descriptor& pd, const Desc& dst) {
+    return pd ? ChunkPrimitive{pd, Primitive(pd), pd.weights_desc(), dst} : ChunkPrimitive{};
+  }
+};
+
+// What EmitChunks asks of an operator.
+class ChunkedNode {
+ public:
+  virtual ~ChunkedNode() = default;
+  // Adds the scales of the chunk's operands, and a bias that is no operand of the primitive.
+  virtual void Prepare(const Chunk& chunk, Attributes& attributes) = 0;
+  // A primitive for a result of `dst`'s type, with the bias on the last chunk.
+  virtual ChunkPrimitive Make(const Chunk& chunk, Attributes& attributes, const Desc& dst) = 0;
+  // Source, weights (packed as `weights`) and bias.
+  virtual std::vector<Argument> Arguments(const Chunk& chunk, const Desc& weights) = 0;
+};
+
+// Emits the chunks of node `id`. `sums` is the f32 result as the last primitive sees it, `own` the same in the node's own dims.
+// Unimplemented when oneDNN has no fast primitive for a chunk.
+absl::Status EmitChunks(Builder& b, ir::NodeId id, const std::vector<Chunk>& chunks, const Desc& sums, const Desc& own,
+                        ChunkedNode& node);
+
+}  // namespace precis::plan
+
+#endif  // PRECIS_ENGINE_PLAN_CHUNKED_SUM_H_

@@ -1,0 +1,38 @@
+// Where sums are cut: after whole input channels, so that a chunk is a convolution or product over fewer channels.
+#include "engine/quant/chunks.h"
+
+#include "absl/strings/str_cat.h"
+#include "engine/quant/operators.h"
+
+namespace precis::quant {
+namespace {
+
+// Integer dot products take four elements at a time.
+constexpr int64_t kDotProduct = 4;
+
+}  // namespace
+
+Chunking ChunkingOf(const ir::Graph& graph, ir::NodeId id, const AccumulationPolicy& policy) {
+  const int64_t size = policy.chunk_size;
+  if (size == 0) return {};
+  const Shape& weights = graph.value(graph.node(id).inputs[1]).shape;
+  const int64_t inputs = weights[OutputChannelAxis(graph, id) == 0 ? 1 : 0];
+  int64_t window = 1;
+  if (const auto* conv = std::get_if<ir::Conv>(&graph.node(id).op)) {
+    if (conv->groups > 1) return {{}, "sums whole: a grouped convolution"};
+    for (size_t i = 2; i < weights.size(); ++i) window *= weights[i];
+  }
+  if (inputs * window <= size)
+    return {{}, absl::StrCat("sums whole: K of ", inputs * window, " fits a chunk of ", size)};
+  if (window > size) return {{}, absl::StrCat("sums whole: a window of ", window, " exceeds a chunk of ", size)};
+  Chunking result;
+  result.chunks.size = size / window;
+  if (result.chunks.size > kDotProduct) result.chunks.size -= result.chunks.size % kDotProduct;
+  result.chunks.own_scales = policy.per_chunk_scales;
+  result.note = absl::StrCat("s32 sums of ", result.chunks.size * window, ", f32 across ",
+                             (inputs + result.chunks.size - 1) / result.chunks.size, " chunks",
+                             policy.per_chunk_scales ? " with scales of their own" : "");
+  return result;
+}
+
+}  // namespace precis::quant

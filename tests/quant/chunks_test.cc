@@ -1,0 +1,47 @@
+#include "engine/quant/chunks.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/graph_builder.h"
+
+namespace precis::quant {
+namespace {
+
+using testing::GraphBuilder;
+using ::testing::HasSubstr;
+using testing::SquareWindow;
+
+Chunking OfConv(int64_t channels, int64_t kernel, int64_t groups, int chunk_size) {
+  GraphBuilder b;
+  b.Output(b.Conv(b.Input({1, channels, 16, 16}), 8, SquareWindow({kernel, kernel}), groups));
+  return ChunkingOf(b.graph(), 0, {chunk_size, true});
+}
+
+TEST(ChunkingTest, ConvolutionsAreCutAfterWholeInputChannels) {
+  EXPECT_EQ(OfConv(512, 1, 1, 256).chunks.size, 256);
+  EXPECT_EQ(OfConv(512, 3, 1, 256).chunks.size, 28);  // 28 * 9 = 252
+  EXPECT_EQ(OfConv(64, 7, 1, 100).chunks.size, 2);
+  EXPECT_THAT(OfConv(64, 3, 1, 256).note, HasSubstr("s32 sums of 252, f32 across 3 chunks"));
+}
+
+TEST(ChunkingTest, WhatStaysWholeSaysWhy) {
+  EXPECT_THAT(OfConv(16, 3, 1, 256).note, HasSubstr("K of 144 fits a chunk of 256"));
+  EXPECT_THAT(OfConv(64, 3, 8, 16).note, HasSubstr("grouped"));
+  EXPECT_THAT(OfConv(64, 7, 1, 32).note, HasSubstr("window of 49 exceeds a chunk of 32"));
+  for (const Chunking& c : {OfConv(16, 3, 1, 256), OfConv(64, 3, 8, 16), OfConv(64, 7, 1, 32)})
+    EXPECT_EQ(c.chunks.size, 0);
+  EXPECT_TRUE(OfConv(64, 3, 1, 0).note.empty());
+}
+
+TEST(ChunkingTest, ProductsAreCutAlongTheirInnerDimension) {
+  for (bool transposed : {false, true}) {
+    GraphBuilder b;
+    b.Output(b.Node(ir::MatMul{false, transposed},
+                    {b.Input({4, 96}), b.Weights(transposed ? Shape{10, 96} : Shape{96, 10})}));
+    EXPECT_EQ(ChunkingOf(b.graph(), 0, {64, true}).chunks.size, 64);
+    EXPECT_EQ(ChunkingOf(b.graph(), 0, {96, true}).chunks.size, 0);
+  }
+}
+
+}  // namespace
+}  // namespace precis::quant
