@@ -132,8 +132,8 @@ class Int8Rewrite {
     const int axis = OutputChannelAxis(g_, id);
     const LayerPolicy layer = PolicyOfLayer(policy_, g_.node(id).name);
     Chunking chunking = ChunkingOf(g_, id, layer.accumulation);
-    QuantizedWeights q =
-        QuantizeWeights(f32, axis, layer.weights.granularity, MaxWeightLevel(target_.has_vnni), chunking.chunks);
+    QuantizedWeights q = QuantizeWeights(f32, axis, layer.weights.granularity,
+                                         MaxWeightLevel(target_.has_vnni, layer.weights.bits), chunking.chunks);
     if (!chunking.note.empty()) g_.node(id).precision_note = std::move(chunking.note);
     if (policy_.bias_correction) CorrectBias(id, f32, q, axis == 1);
     const ir::ValueId constant = g_.AddConstant(absl::StrCat(g_.value(weights).name, ":s8"), std::move(q.values));

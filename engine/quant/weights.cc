@@ -60,14 +60,34 @@ struct QuantizeColumns {
   }
 };
 
-// Every channel's scale becomes the largest of those `step` apart.
-void ShareLargest(std::span<float> scales, size_t step) {
+// Adds each channel's squared distance from its levels.
+struct AddError {
+  [[gnu::always_inline]] static void Run(const float* x, Block block, const float* scales, float level, float* errors) {
+    for (int64_t c = 0; c < block.channels; ++c) {
+      float sum = errors[c];
+      for (int64_t i = 0; i < block.inner; ++i) {
+        const float v = x[c * block.stride + i];
+        const float d = v - scales[c] * static_cast<float>(Level(v, scales[c], level));
+        sum += d * d;
+      }
+      errors[c] = sum;
+    }
+  }
+};
+
+// Numbers `step` apart become one: what `combine` (of numbers not below 0) makes of them.
+void Share(std::span<float> numbers, size_t step, float (*combine)(float, float)) {
   for (size_t c = 0; c < step; ++c) {
-    float most = 0;
-    for (size_t i = c; i < scales.size(); i += step) most = std::max(most, scales[i]);
-    for (size_t i = c; i < scales.size(); i += step) scales[i] = most;
+    float all = 0;
+    for (size_t i = c; i < numbers.size(); i += step) all = combine(all, numbers[i]);
+    for (size_t i = c; i < numbers.size(); i += step) numbers[i] = all;
   }
 }
+float Largest(float a, float b) { return std::max(a, b); }
+float Add(float a, float b) { return a + b; }
+
+// Scales are tried in this many equal steps down from the widest.
+constexpr int kShares = 24;
 
 }  // namespace
 
@@ -96,12 +116,32 @@ QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity gr
   const auto abs_max =
       stride == 1 ? kernels::Best<AbsMaxColumns>(AbsMaxColumns::Run) : kernels::Best<AbsMax>(AbsMax::Run);
   for_each_block([&](Block block, int64_t at, size_t scale) { abs_max(x + at, block, scales.data() + scale); });
-  if (!chunks.own_scales) ShareLargest(scales, per_chunk);
+  if (!chunks.own_scales) Share(scales, per_chunk, Largest);
   if (granularity == Granularity::kPerTensor) {
-    for (size_t k = 0; k < count; ++k) ShareLargest(std::span(scales).subspan(k * per_chunk, per_chunk), 1);
+    for (size_t k = 0; k < count; ++k) Share(std::span(scales).subspan(k * per_chunk, per_chunk), 1, Largest);
   }
   const auto level = static_cast<float>(max_level);
   for (float& s : scales) s = s > 0 ? std::max(s / level, std::numeric_limits<float>::min()) : 1.0f;
+  if (max_level < kFullLevels) {
+    // Sums of squares are shared just as the largest weights are, so that scales which must agree choose alike.
+    const std::vector<float> widest = scales;
+    std::vector<float> least(scales.size(), std::numeric_limits<float>::infinity());
+    const auto add_error = kernels::Best<AddError>(AddError::Run);
+    for (int share = kShares; share > 0; --share) {
+      std::vector<float> tried = widest, errors(scales.size(), 0.0f);
+      for (float& s : tried) s *= static_cast<float>(share) / kShares;
+      for_each_block([&](Block block, int64_t at, size_t scale) {
+        add_error(x + at, block, tried.data() + scale, level, errors.data() + scale);
+      });
+      if (!chunks.own_scales) Share(errors, per_chunk, Add);
+      if (granularity == Granularity::kPerTensor) {
+        for (size_t k = 0; k < count; ++k) Share(std::span(errors).subspan(k * per_chunk, per_chunk), 1, Add);
+      }
+      for (size_t i = 0; i < scales.size(); ++i) {
+        if (errors[i] < least[i]) least[i] = errors[i], scales[i] = tried[i];
+      }
+    }
+  }
 
   QuantizedWeights result{Tensor(DataType::kS8, shape), {}};
   int8_t* q = result.values.As<int8_t>().data();
@@ -119,7 +159,7 @@ QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity gr
   return result;
 }
 
-int MaxWeightLevel(bool has_vnni) { return has_vnni ? 127 : 63; }
+int MaxWeightLevel(bool has_vnni, int bits) { return std::min(has_vnni ? 127 : 63, (1 << (bits - 1)) - 1); }
 
 bool AllFinite(const Tensor& f32) {
   const auto values = f32.As<float>();

@@ -20,14 +20,19 @@ struct Chunks {
   bool own_scales = false;  // scales of each chunk's own, else each chunk repeats those of the whole
 };
 
-// Symmetric s8 weights: scale = max|w| / max_level per index of `axis` (kPerChannel) or over all (kPerTensor), levels within
-// [-max_level, max_level]. Channels of zeros get scale 1. Requires f32 weights without NaN or infinity; `axis` is 0 or 1, and chunks run
-// along the other of the two.
+// Symmetric s8 weights per index of `axis` (kPerChannel) or over all (kPerTensor), levels within [-max_level, max_level]. scale is
+// max|w| / max_level; below kFullLevels, where the few levels count for more than the largest weights, the share of it with the least mean
+// squared error. Channels of zeros get scale 1. Requires f32 weights without NaN or infinity; `axis` is 0 or 1, and chunks run along the
+// other of the two.
 QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity granularity, int max_level,
                                  const Chunks& chunks = {});
 
-// Largest weight level: 127; 63 where u8 x s8 products are summed in pairs in s16 (255 * 63 * 2 = 32130 fits, 255 * 65 * 2 does not).
-int MaxWeightLevel(bool has_vnni);
+// From this largest level on the whole range is kept: clipping gains nothing on trained weights.
+inline constexpr int kFullLevels = 63;
+
+// Largest weight level of `bits` bits: 2^(bits-1) - 1, and no more than 63 where u8 x s8 products are summed in pairs in s16
+// (255 * 63 * 2 = 32130 fits, 255 * 65 * 2 does not).
+int MaxWeightLevel(bool has_vnni, int bits = 8);
 
 bool AllFinite(const Tensor& f32);
 

@@ -44,7 +44,6 @@ absl::StatusOr<quant::Precision> PrecisionOf(const PrecisionPolicy& proto) {
 
 absl::Status CheckBits(absl::string_view field, int bits) {
   if (bits != 0 && (bits < 2 || bits > 8)) return Bad(field, absl::StrCat(bits, ", want 2 to 8"));
-  if (bits != 0 && bits != 8) return NotYet(field, absl::StrCat(bits));
   return absl::OkStatus();
 }
 
@@ -54,6 +53,7 @@ absl::Status ApplyWeights(const v1::WeightPolicy& weights, quant::Policy* policy
     return Bad("weights.group_size", "needs granularity PER_GROUP");
   }
   PRECIS_RETURN_IF_ERROR(CheckBits("weights.bits", weights.bits()));
+  if (weights.bits() != 0) policy->weights.bits = weights.bits();
   if (weights.scheme() > v1::WeightPolicy::AFFINE) {
     if (!v1::WeightPolicy::Scheme_IsValid(weights.scheme())) return Bad("weights.scheme", "unknown value");
     return NotYet("weights.scheme", v1::WeightPolicy::Scheme_Name(weights.scheme()));
@@ -71,6 +71,8 @@ absl::Status ApplyWeights(const v1::WeightPolicy& weights, quant::Policy* policy
 
 absl::Status ApplyActivations(const v1::ActivationPolicy& activations, quant::Policy* policy) {
   PRECIS_RETURN_IF_ERROR(CheckBits("activations.bits", activations.bits()));
+  if (activations.bits() != 0 && activations.bits() != 8)
+    return NotYet("activations.bits", absl::StrCat(activations.bits()));
   if (activations.ranges() == v1::ActivationPolicy::DYNAMIC) return NotYet("activations.ranges", "DYNAMIC");
   if (!v1::ActivationPolicy::Ranges_IsValid(activations.ranges())) return Bad("activations.ranges", "unknown value");
   if (activations.has_symmetric()) policy->symmetric_activations = activations.symmetric();
@@ -188,7 +190,7 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
   proto.set_precision(PrecisionPolicy::INT8);
   proto.set_execution(PrecisionPolicy::INTEGER_ONLY);
   v1::WeightPolicy& weights = *proto.mutable_weights();
-  weights.set_bits(8);
+  weights.set_bits(policy.weights.bits);
   weights.set_scheme(v1::WeightPolicy::AFFINE);
   weights.set_granularity(policy.weights.granularity == quant::Granularity::kPerTensor ? v1::WeightPolicy::PER_TENSOR
                                                                                        : v1::WeightPolicy::PER_CHANNEL);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include "engine/quant/calibration_table.h"
 #include "engine/quant/quantize.h"
@@ -141,6 +142,31 @@ TEST(ApplyPolicyTest, ChunksFollowThePolicyAndItsOverrides) {
   policy.overrides[0].pattern = inner;
   policy.overrides[0].accumulation = AccumulationPolicy{};
   EXPECT_EQ(weights_of(Quantized(b.graph(), policy), 1).chunk, 0);
+}
+
+TEST(ApplyPolicyTest, FewerBitsOfWeightsCostAccuracyAndChunksGiveSomeOfItBack) {
+  GraphBuilder b(8);
+  const ValueId x = b.Input({4, 512});
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal;
+  Tensor weights(DataType::kF32, {512, 16});
+  for (float& w : weights.As<float>()) w = normal(random);
+  b.Output(b.Node(ir::MatMul{}, {x, b.Constant(std::move(weights))}));
+  double finer = 1e9;
+  for (int bits : {8, 6, 4, 3, 2}) {
+    Policy policy = kInt8;
+    policy.weights.bits = bits;
+    const ir::Graph g = Quantized(b.graph(), policy);
+    int most = 0;
+    for (int8_t v : g.value(g.Input(0, 1)).constant->As<int8_t>()) most = std::max(most, std::abs(static_cast<int>(v)));
+    EXPECT_EQ(most, (1 << (bits - 1)) - 1);
+    const double sqnr = SqnrDb(b.graph(), g);
+    EXPECT_LT(sqnr, finer) << bits;
+    finer = sqnr;
+    if (bits != 4) continue;
+    policy.accumulation = {32, true};
+    EXPECT_GT(SqnrDb(b.graph(), Quantized(b.graph(), policy)), sqnr + 1);
+  }
 }
 
 TEST(ApplyPolicyTest, ScalesOfChunksKeepSignalWhereChannelsDiffer) {

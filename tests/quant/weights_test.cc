@@ -95,8 +95,61 @@ TEST(QuantizeWeightsTest, ChunksWithoutScalesOfTheirOwnRepeatThoseOfTheWhole) {
   }
 }
 
+// Mean squared distance between weights and their levels.
+double ErrorOf(const Tensor& w, const QuantizedWeights& q) {
+  const std::vector<float> real = ir::RealValues(q.values, q.params);
+  double sum = 0;
+  for (size_t i = 0; i < real.size(); ++i) sum += std::pow(static_cast<double>(real[i]) - w.As<float>()[i], 2);
+  return sum / static_cast<double>(real.size());
+}
+
+Tensor GaussianWeights(const Shape& shape) {
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal;
+  Tensor w(DataType::kF32, shape);
+  for (float& x : w.As<float>()) x = normal(random);
+  return w;
+}
+
+TEST(QuantizeWeightsTest, FewBitsStayWithinTheirLevelsAndGainSixDecibelsEach) {
+  const Tensor w = GaussianWeights({16, 64, 3, 3});
+  double coarser = 1e9;
+  for (int bits = 2; bits <= 8; ++bits) {
+    const int level = MaxWeightLevel(true, bits);
+    const QuantizedWeights q = QuantizeWeights(w, 0, Granularity::kPerChannel, level);
+    for (int8_t v : q.values.As<int8_t>()) ASSERT_LE(std::abs(static_cast<int>(v)), level);
+    const double error = ErrorOf(w, q);
+    EXPECT_LT(error, coarser / 2.2) << bits;
+    coarser = error;
+  }
+}
+
+TEST(QuantizeWeightsTest, FewLevelsAreNotSpentOnTheLargestWeights) {
+  const Tensor w = GaussianWeights({16, 576});
+  for (int axis : {0, 1}) {
+    for (auto granularity : {Granularity::kPerChannel, Granularity::kPerTensor}) {
+      for (bool own : {false, true}) {
+        const QuantizedWeights chosen = QuantizeWeights(w, axis, granularity, 7, {8, own});
+        // The same levels over the whole range.
+        QuantizedWeights whole = QuantizeWeights(w, axis, granularity, kFullLevels, {8, own});
+        for (float& s : whole.params.scales) s *= static_cast<float>(kFullLevels) / 7;
+        const auto x = w.As<float>();
+        const auto unit =
+            ir::RealValues(Tensor::From<int8_t>({16, 576}, std::vector<int8_t>(16 * 576, 1)), whole.params);
+        for (size_t i = 0; i < unit.size(); ++i)
+          whole.values.As<int8_t>()[i] = static_cast<int8_t>(QuantizeAffine(x[i], unit[i], 0, -7, 7));
+        EXPECT_LE(ErrorOf(w, chosen), ErrorOf(w, whole));
+      }
+    }
+  }
+  EXPECT_LT(ErrorOf(w, QuantizeWeights(w, 0, Granularity::kPerChannel, 1)),
+            0.3);  // ternary of a Gaussian: 0.19 at best
+}
+
 TEST(MaxWeightLevelTest, PairsOfProductsFitIntoS16WithoutVnni) {
   EXPECT_EQ(MaxWeightLevel(true), 127);
+  EXPECT_EQ(MaxWeightLevel(false, 7), 63);
+  EXPECT_EQ(MaxWeightLevel(false, 4), 7);
   EXPECT_LE(255 * MaxWeightLevel(false) * 2, std::numeric_limits<int16_t>::max());
 }
 

@@ -36,6 +36,7 @@ TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
   policy.symmetric_activations = true;
   policy.bias_correction = false;
   policy.accumulation = {256, true};
+  policy.weights.bits = 4;
   for (auto method :
        {quant::CalibrationMethod::kDefault, quant::CalibrationMethod::kMinMax, quant::CalibrationMethod::kPercentile,
         quant::CalibrationMethod::kEntropy, quant::CalibrationMethod::kMse}) {
@@ -43,7 +44,7 @@ TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
     const auto back = PolicyFromProto(PolicyToProto(policy));
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(back->calibration.method, method);
-    EXPECT_EQ(back->weights.granularity, policy.weights.granularity);
+    EXPECT_EQ(back->weights, policy.weights);
     EXPECT_TRUE(back->symmetric_activations);
     EXPECT_FALSE(back->bias_correction);
     EXPECT_EQ(back->accumulation, policy.accumulation);
@@ -63,7 +64,6 @@ struct BadPolicy {
 TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
   const BadPolicy policies[] = {
       {"precision: MIXED", "precision"},
-      {"precision: INT8 weights { bits: 4 }", "weights.bits"},
       {"precision: INT8 weights { scheme: LOG2 }", "weights.scheme"},
       {"precision: INT8 weights { granularity: PER_GROUP group_size: 32 }", "weights.granularity"},
       {"precision: INT8 weights { symmetric: false }", "weights.symmetric"},
