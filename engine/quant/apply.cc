@@ -12,6 +12,7 @@
 #include "engine/quant/chunks.h"
 #include "engine/quant/equalize.h"
 #include "engine/quant/narrow_float.h"
+#include "engine/quant/simulate.h"
 #include "engine/quant/thresholds.h"
 #include "engine/quant/weights.h"
 
@@ -76,6 +77,7 @@ class Int8Rewrite {
     const ir::ValueId values = g_.num_values();
     for (ir::ValueId v = 0; v < values && static_cast<size_t>(v) < a_.forms.size(); ++v) SetForm(v);
     for (ir::NodeId id : a_.order) Explain(id);
+    if (policy_.execution == Execution::kSimulated) Simulate(g_);
     return absl::OkStatus();
   }
 
@@ -184,6 +186,7 @@ class Int8Rewrite {
     const bool reads_f32 =
         !n.inputs.empty() && n.inputs[0] != ir::kNoValue && g_.value(n.inputs[0]).dtype == DataType::kF32;
     if (!Int8(id) && reads_f32 && !note.empty()) n.precision_note = absl::StrCat("f32: ", note);
+    if (Int8(id) && policy_.execution == Execution::kSimulated) n.precision_note = "int8 levels, simulated in f32";
   }
 
   ir::Graph& g_;

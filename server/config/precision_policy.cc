@@ -174,7 +174,7 @@ absl::StatusOr<quant::Policy> PolicyFromProto(const PrecisionPolicy& proto) {
   PRECIS_RETURN_IF_ERROR(ApplyActivations(proto.activations(), &policy));
   PRECIS_RETURN_IF_ERROR(ApplyCalibration(proto.calibration(), &policy));
   if (!PrecisionPolicy::Execution_IsValid(proto.execution())) return Bad("execution", "unknown value");
-  if (proto.execution() == PrecisionPolicy::SIMULATED) return NotYet("execution", "SIMULATED");
+  if (proto.execution() == PrecisionPolicy::SIMULATED) policy.execution = quant::Execution::kSimulated;
   return policy;
 }
 
@@ -188,7 +188,8 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
     case quant::Precision::kInt8: break;
   }
   proto.set_precision(PrecisionPolicy::INT8);
-  proto.set_execution(PrecisionPolicy::INTEGER_ONLY);
+  proto.set_execution(policy.execution == quant::Execution::kSimulated ? PrecisionPolicy::SIMULATED
+                                                                       : PrecisionPolicy::INTEGER_ONLY);
   v1::WeightPolicy& weights = *proto.mutable_weights();
   weights.set_bits(policy.weights.bits);
   weights.set_scheme(v1::WeightPolicy::AFFINE);

@@ -37,6 +37,7 @@ TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
   policy.bias_correction = false;
   policy.accumulation = {256, true};
   policy.weights.bits = 4;
+  policy.execution = quant::Execution::kSimulated;
   for (auto method :
        {quant::CalibrationMethod::kDefault, quant::CalibrationMethod::kMinMax, quant::CalibrationMethod::kPercentile,
         quant::CalibrationMethod::kEntropy, quant::CalibrationMethod::kMse}) {
@@ -48,6 +49,7 @@ TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
     EXPECT_TRUE(back->symmetric_activations);
     EXPECT_FALSE(back->bias_correction);
     EXPECT_EQ(back->accumulation, policy.accumulation);
+    EXPECT_EQ(back->execution, policy.execution);
   }
   for (auto precision : {quant::Precision::kF32, quant::Precision::kBF16, quant::Precision::kF16}) {
     quant::Policy plain;
@@ -71,7 +73,6 @@ TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
       {"precision: INT8 activations { ranges: DYNAMIC }", "activations.ranges"},
       {"precision: INT8 calibration { method: MOVING_AVERAGE }", "calibration.method"},
       {"precision: INT8 calibration { source: LIVE_TRAFFIC }", "calibration.source"},
-      {"precision: INT8 execution: SIMULATED", "execution"},
       {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 accumulator: FP16_169 }",
        "accumulation.accumulator"},
       {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 outer: OUTER_SAME }", "accumulation.outer"},
