@@ -65,6 +65,32 @@ std::vector<Chunk> ChunksOf(const ir::Value& weights, int64_t inputs) {
   return chunks;
 }
 
+std::vector<float> ZeroPointTerm(const ir::Value& source, const ir::Value& weights, size_t chunks) {
+  const ir::QuantParams& q = *weights.quant;
+  const Shape& shape = weights.shape;
+  const std::vector<int64_t> strides = RowMajorStrides(shape);
+  const auto axis = static_cast<size_t>(q.axis);
+  const int64_t cells = strides[1];
+  const int8_t* levels = weights.constant->As<int8_t>().data();
+  std::vector<float> term(static_cast<size_t>(shape[axis]));
+  std::vector<int64_t> sums(q.scales.size(), 0);
+  for (int64_t i = 0; i < shape[0]; ++i) {
+    for (int64_t j = 0; j < shape[1]; ++j) {
+      const int64_t channel = axis == 0 ? i : j, input = axis == 0 ? j : i;
+      int64_t& sum = sums[static_cast<size_t>(input / q.chunk * shape[axis] + channel)];
+      for (int64_t cell = 0; cell < cells; ++cell) sum += *levels++;
+    }
+  }
+  const double unit = -static_cast<double>(source.quant->scale()) * source.quant->zero_point();
+  for (size_t c = 0; c < term.size(); ++c) {
+    double total = 0;
+    for (size_t at = c; at < chunks * term.size(); at += term.size())
+      total += static_cast<double>(q.scales[at]) * static_cast<double>(sums[at]);
+    term[c] = static_cast<float>(unit * total);
+  }
+  return term;
+}
+
 absl::Status EmitChunks(Builder& b, ir::NodeId id, const std::vector<Chunk>& chunks, const Desc& sums, const Desc& own,
                         ChunkedNode& node) {
   const ir::Node& n = b.graph().node(id);

@@ -55,6 +55,7 @@ class MatMulLowering : public ChunkedNode {
     const bool constant = b_.graph().IsConstant(w) && sw.size() == 2;
     if (const std::vector<Chunk> chunks = ChunksOf(b_.value(w), sa.back()); constant && !chunks.empty()) {
       ChooseOperands(constant, /*strided=*/true);
+      FoldZeroPoint(chunks.size());
       const Desc sums = RowMajor(Shape(o_.dst.get_dims()), DataType::kF32);
       return EmitChunks(b_, id_, chunks, sums, RowMajor(b_.value(n_.outputs[0]).shape, DataType::kF32), *this);
     }
@@ -74,11 +75,20 @@ class MatMulLowering : public ChunkedNode {
   void Prepare(const Chunk& chunk, Attributes& a) override {
     ir::QuantParams weights = chunk.weights;
     for (float& s : weights.scales) s *= op_.alpha;
-    AddQuantization(b_, a, n_.inputs[0], DNNL_ARG_SRC, 0);
+    ir::QuantParams source = *b_.value(n_.inputs[0]).quant;
+    if (!folded_bias_.empty()) source.zero_points.clear();
+    AddQuantization(b_, a, source, DNNL_ARG_SRC, 0);
     AddQuantization(b_, a, weights, DNNL_ARG_WEIGHTS, 1 << (o_.weights.get_ndims() - 1));
     bias_memory_ = -1;
-    if (const ir::ValueId bias = b_.graph().Input(id_, 2); chunk.is_last && bias != ir::kNoValue)
+    if (!chunk.is_last) return;
+    if (const ir::ValueId bias = b_.graph().Input(id_, 2); !folded_bias_.empty()) {
+      Shape dims(static_cast<size_t>(o_.dst.get_ndims()), 1);
+      dims.back() = static_cast<int64_t>(folded_bias_.size());
+      bias_desc_ = RowMajor(dims, DataType::kF32);
+      bias_memory_ = b_.AddMemoryOver(b_.ConstantF32(folded_bias_), bias_desc_);
+    } else if (bias != ir::kNoValue) {
       AddBias(bias, a, /*alpha=*/1.0f);
+    }
   }
   ChunkPrimitive Make(const Chunk& chunk, Attributes& a, const Desc& dst) override {
     const Desc weights(WeightsOf(chunk).get_dims(), dnnl::memory::data_type::s8, dnnl::memory::format_tag::any);
@@ -94,6 +104,21 @@ class MatMulLowering : public ChunkedNode {
   }
 
  private:
+  // The source's zero point, as a part of the bias, where that is a constant per column.
+  void FoldZeroPoint(size_t chunks) {
+    const ir::Value &src = b_.value(n_.inputs[0]), &weights = b_.value(n_.inputs[1]);
+    if (src.quant->zero_point() == 0) return;
+    const ir::ValueId bias = b_.graph().Input(id_, 2);
+    std::vector<float> values;
+    if (bias != ir::kNoValue) {
+      if (!b_.graph().IsConstant(bias) || b_.value(bias).shape != Shape{o_.dst.get_dims().back()}) return;
+      values = b_.ConstantValues(bias);
+    }
+    folded_bias_ = ZeroPointTerm(src, weights, chunks);
+    for (float& f : folded_bias_) f *= op_.alpha;
+    for (size_t i = 0; i < values.size(); ++i) folded_bias_[i] += values[i];
+  }
+
   // The chunk's columns; where they begin is the memory's affair.
   Desc SourceOf(const Chunk& chunk) const {
     dnnl::memory::dims dims = o_.src.get_dims();
@@ -221,6 +246,7 @@ class MatMulLowering : public ChunkedNode {
   dnnl::matmul::primitive_desc pd_;
   int bias_memory_ = -1;  // -1: none, or a post-op
   Desc bias_desc_;
+  std::vector<float> folded_bias_;  // with the zero point's part; empty: the primitives take the zero point
 };
 
 }  // namespace

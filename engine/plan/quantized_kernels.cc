@@ -159,26 +159,29 @@ kernels::Kernel SplitChannels(int64_t positions, int64_t channels, const std::ve
 kernels::Kernel WindowRows(const Shape& image, const ir::Window& window, const Shape& out, uint8_t padding,
                            const std::vector<ChannelRange>& parts) {
   const int64_t channels = image[1], height = image[2], width = image[3], rows = image[0] * out[0];
-  const int64_t cells = window.kernel[0] * window.kernel[1];
+  const int64_t kernel_h = window.kernel[0], kernel_w = window.kernel[1];
+  const auto count_parts = static_cast<int64_t>(parts.size());
   return [=](std::span<const TensorView> in, std::span<const kernels::MutableTensorView> results) {
     const auto* source = static_cast<const uint8_t*>(in[0].data);
-#pragma omp parallel for if (rows > 4) schedule(static)
-    for (int64_t row = 0; row < rows; ++row) {
-      const int64_t n = row / out[0], top = row % out[0] * window.strides[0] - window.pads_begin[0];
-      for (int64_t ox = 0; ox < out[1]; ++ox) {
-        const int64_t left = ox * window.strides[1] - window.pads_begin[1];
-        for (int64_t cell = 0; cell < cells; ++cell) {
-          const int64_t y = top + cell / window.kernel[1] * window.dilations[0];
-          const int64_t x = left + cell % window.kernel[1] * window.dilations[1];
-          const bool inside = y >= 0 && y < height && x >= 0 && x < width;
-          const uint8_t* pixel = source + ((n * height + y) * width + x) * channels;
-          for (size_t i = 0; i < parts.size(); ++i) {
-            const auto [first, count] = parts[i];
-            uint8_t* to = static_cast<uint8_t*>(results[i].data) + ((row * out[1] + ox) * cells + cell) * count;
-            if (inside) {
-              CopyRun(pixel + first, count, to);
-            } else {
-              std::fill_n(to, count, padding);
+#pragma omp parallel for collapse(2) if (rows * count_parts > 4) schedule(static)
+    for (int64_t part = 0; part < count_parts; ++part) {
+      for (int64_t row = 0; row < rows; ++row) {
+        const auto [first, count] = parts[static_cast<size_t>(part)];
+        const int64_t n = row / out[0], top = row % out[0] * window.strides[0] - window.pads_begin[0];
+        auto* to =
+            static_cast<uint8_t*>(results[static_cast<size_t>(part)].data) + row * out[1] * kernel_h * kernel_w * count;
+        for (int64_t ox = 0; ox < out[1]; ++ox) {
+          const int64_t left = ox * window.strides[1] - window.pads_begin[1];
+          for (int64_t ky = 0; ky < kernel_h; ++ky) {
+            const int64_t y = top + ky * window.dilations[0];
+            const uint8_t* line = source + ((n * height + y) * width + left) * channels + first;
+            for (int64_t kx = 0; kx < kernel_w; ++kx, to += count) {
+              const int64_t shift = kx * window.dilations[1], x = left + shift;
+              if (y >= 0 && y < height && x >= 0 && x < width) {
+                CopyRun(line + shift * channels, count, to);
+              } else {
+                std::fill_n(to, count, padding);
+              }
             }
           }
         }

@@ -44,7 +44,8 @@ TEST(MeanShiftTest, TransposedWeightsGiveTheSame) {
 TEST(MeanShiftTest, GroupsReadTheirOwnChannels) {
   // Two groups of one input channel: output o sees channel o / 2 only.
   const Tensor w = Tensor::From<float>({4, 1}, {0.9f, 1.0f, 0.4f, 1.0f});
-  const QuantizedWeights q = QuantizeWeights(w, 0, Granularity::kPerTensor, 1);
+  QuantizedWeights q{Tensor::From<int8_t>({4, 1}, {1, 1, 0, 1}), {}};
+  q.params.scales = {1.0f};
   const auto shift = MeanShift(w, q, false, 2, {10, 100});
   EXPECT_NEAR(shift[0], 0.1 * 10, 1e-5);
   EXPECT_NEAR(shift[2], -0.4 * 100, 1e-4);
