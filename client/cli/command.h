@@ -55,6 +55,7 @@ std::unique_ptr<Command> MakeLoadCommand();
 std::unique_ptr<Command> MakeUnloadCommand();
 std::unique_ptr<Command> MakeInferCommand();
 std::unique_ptr<Command> MakeCompareCommand();
+std::unique_ptr<Command> MakeSwampCommand();
 std::unique_ptr<Command> MakePlanCommand();
 std::unique_ptr<Command> MakeTrafficCommand();
 std::unique_ptr<Command> MakeStatsCommand();

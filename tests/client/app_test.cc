@@ -78,6 +78,14 @@ TEST_F(AppTest, WrongUsageIsTwo) {
       {"infer", "net", "--input=x"},
       {"infer", "net", "--random", "--shape=x=a"},
       {"infer", "net", "--random", "--shape=x=99999999999,99999999999"},
+      {"swamp"},
+      {"swamp", "--k=0"},
+      {"swamp", "--k=8", "--distribution=cauchy"},
+      {"swamp", "--k=8", "--accumulators=f8"},
+      {"swamp", "--k=8", "--chunks=-1"},
+      {"swamp", "--k=8", "--model=net.onnx"},
+      {"swamp", "--layer=conv"},
+      {"swamp", "--model=net.onnx", "--calibration=/nowhere"},
       {"compare", "net", "--variants=fp32"},
       {"compare", "net@int8", "--variants=fp32", "--data=/tmp"},
       {"compare", "net", "--variants=fp32", "--data=/nowhere"},
@@ -116,7 +124,7 @@ TEST_F(AppTest, UnreachableServerIsOne) {
 }
 
 TEST_F(AppTest, HelpTeachesWithExamples) {
-  for (const char* command : {"models", "load", "unload", "infer", "compare", "plan", "stats", "health"}) {
+  for (const char* command : {"models", "load", "unload", "infer", "compare", "plan", "swamp", "stats", "health"}) {
     const Outcome outcome = Run({command, "--help"});
     EXPECT_EQ(outcome.code, kDone);
     EXPECT_THAT(outcome.out, HasSubstr("Example"));
@@ -233,6 +241,41 @@ TEST_F(AppTest, PlanAndStats) {
   EXPECT_EQ(Run({"stats", "--json"}).json()["models"].size(), 2u);  // fp32 and int8
   EXPECT_EQ(Run({"stats", "net@int8", "--json"}).json()["models"][0]["name"], "net@int8");
   EXPECT_EQ(Run({"stats", "--json"}).json()["models"][0]["mean_ms"]["total"], 2.0);
+}
+
+TEST_F(AppTest, SwampMeasuresEveryAccumulatorAndChunk) {
+  const std::vector<std::string> words = {"swamp", "--k=4096", "--sums=64", "--chunks=0,64"};
+  std::vector<std::string> with_json = words;
+  with_json.push_back("--json");
+  const Json points = Run(with_json).json()["points"];
+  ASSERT_EQ(points.size(), 4u * 2 * 2);
+  for (const Json& point : points) {
+    for (const char* key : {"accumulator", "chunk", "outer", "k", "sum_ratio", "relative_rms_error", "swamped_ratio"}) {
+      EXPECT_TRUE(point.contains(key)) << key;
+    }
+  }
+  EXPECT_EQ(points[4]["accumulator"], "bf16");
+  EXPECT_EQ(points[4]["chunk"], 0);
+  EXPECT_EQ(points[4]["outer"], "f32");
+  EXPECT_NEAR(points[4]["sum_ratio"].get<double>(), 0.25, 0.005);
+  EXPECT_GT(points[4]["swamped_ratio"].get<double>(), 0.5);
+  EXPECT_NEAR(points[5]["sum_ratio"].get<double>(), 1, 0.01);
+  const Outcome text = Run(words);
+  EXPECT_THAT(text.out, HasSubstr("fp16_169"));
+  EXPECT_THAT(text.out, HasSubstr("relative rms error over chunk size"));
+}
+
+TEST_F(AppTest, SwampReadsALayerOfAModel) {
+  const std::string model = "--model=demo/repository/fashion/1/model.onnx";
+  const Outcome unknown = Run({"swamp", model, "--layer=list"});
+  EXPECT_EQ(unknown.code, kRefused);
+  const std::string list = unknown.err.substr(unknown.err.find("there are: ") + 11);
+  const std::string layer = list.substr(0, list.find_first_of(",\n"));
+  const Outcome known = Run({"swamp", model, "--layer=" + layer, "--calibration=demo/repository/fashion/calibration",
+                             "--sums=32", "--chunks=0,4", "--json"});
+  ASSERT_EQ(known.code, kDone) << known.err;
+  EXPECT_THAT(known.json()["source"].get<std::string>(), HasSubstr(layer));
+  EXPECT_EQ(known.json()["sums"], 32);
 }
 
 TEST_F(AppTest, HealthTellsByItsExitCode) {
