@@ -1,6 +1,6 @@
 // Convolutions in chunks of input channels. Over a slice of a wider channels-last tensor oneDNN has only its reference convolution, so a chunk is
 // either a convolution over a dense copy of its channels, or a product: a pointwise convolution reads a slice as a matrix whose rows lie
-// apart, and a small image is written out as rows of windows. The last chunk is a convolution always: it takes the post-ops.
+// apart, and a small image is written out as rows of windows. The last chunk is a convolution where post-ops have operands.
 #include "engine/plan/chunked_conv.h"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ using Type = dnnl::memory::data_type;
 
 // Rows of windows pay while they stay in the second-level cache beside the weights. On small images the convolution's matrices are short (7
 // rows at 7x7), and each chunk pays for that anew: on Zen 4, 512 channels at 7x7 in 19 chunks took 760 us as convolutions.
-constexpr int64_t kLargestRowsBytes = 512 << 10;
+constexpr int64_t kLargestRowsBytes = 256 << 10;
 
 class ChunkedConv : public ChunkedNode {
  public:
@@ -35,7 +35,10 @@ class ChunkedConv : public ChunkedNode {
     cells_ = NumElements(Shape(window_.kernel));
     positions_ = NumElements(dst_.shape) / dst_.shape[1];
     as_product_ = is_pointwise_ || (src_.shape.size() == 4 && positions_ * cells_ * src_.shape[1] <= kLargestRowsBytes);
-    FoldZeroPoint(chunks.size() - 1);
+    ends_as_product_ = as_product_ && std::all_of(n_.post_ops.begin(), n_.post_ops.end(), [](const ir::PostOp& p) {
+                         return p.kind == ir::PostOp::Kind::kUnary;
+                       });
+    FoldZeroPoint(chunks.size() - (ends_as_product_ ? 0 : 1));
     Cut(chunks);
   }
 
@@ -46,37 +49,46 @@ class ChunkedConv : public ChunkedNode {
     AddQuantization(b_, a, chunk.weights, DNNL_ARG_WEIGHTS, IsProduct(chunk) ? 2 : 1);
   }
 
+  Desc SeenBy(const Chunk& chunk, const Desc& dst) const override {
+    return IsProduct(chunk) ? Desc({positions_, dst_.shape[1]}, dst.get_data_type(), Tag::ab) : dst;
+  }
+
   ChunkPrimitive Make(const Chunk& chunk, Attributes& a, const Desc& dst) override {
     if (IsProduct(chunk)) {
-      const Desc rows({positions_, dst_.shape[1]}, dst.get_data_type(), Tag::ab);
-      const dnnl::matmul::primitive_desc pd(b_.engine(), RowsOf(chunk), AnyWeights({Depth(chunk), dst_.shape[1]}), rows,
-                                            a.Finish(), /*allow_empty=*/true);
-      return ChunkPrimitive::Of<dnnl::matmul::primitive_desc, dnnl::matmul>(pd, rows);
+      const Desc weights = AnyWeights({Depth(chunk), dst_.shape[1]});
+      const dnnl::matmul::primitive_desc pd =
+          HasBias(chunk) ? dnnl::matmul::primitive_desc(b_.engine(), RowsOf(chunk), weights, BiasOf(chunk), dst,
+                                                        a.Finish(), /*allow_empty=*/true)
+                         : dnnl::matmul::primitive_desc(b_.engine(), RowsOf(chunk), weights, dst, a.Finish(),
+                                                        /*allow_empty=*/true);
+      return ChunkPrimitive::Of<dnnl::matmul::primitive_desc, dnnl::matmul>(pd, dst);
     }
     const Geometry g = GeometryOf(window_);
     const dnnl::convolution_forward::primitive_desc pd(
         b_.engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, SliceOf(chunk),
-        AnyWeights(WeightsOf(chunk).get_dims()), HasBias(chunk) ? BiasOf() : Desc(), dst, g.strides, g.dilations,
+        AnyWeights(WeightsOf(chunk).get_dims()), HasBias(chunk) ? BiasOf(chunk) : Desc(), dst, g.strides, g.dilations,
         g.pads_begin, g.pads_end, a.Finish(), /*allow_empty=*/true);
     return ChunkPrimitive::Of<dnnl::convolution_forward::primitive_desc, dnnl::convolution_forward>(pd, dst);
   }
 
   std::vector<Argument> Arguments(const Chunk& chunk, const Desc& packed) override {
     const Desc weights = WeightsOf(chunk);
+    std::vector<Argument> arguments = {{DNNL_ARG_SRC, sources_[chunk.index]}};
     if (IsProduct(chunk)) {
       // [outputs, inputs, window] as the matrix [window x inputs, outputs] that the rows want.
       std::vector<int> order(static_cast<size_t>(weights.get_ndims()));
       for (size_t i = 2; i < order.size(); ++i) order[i] = static_cast<int>(i) - 2;
       order[1] = static_cast<int>(order.size()) - 2;
       order[0] = static_cast<int>(order.size()) - 1;
-      return {{DNNL_ARG_SRC, sources_[chunk.index]},
-              {DNNL_ARG_WEIGHTS, b_.UseWeightMatrix(n_.inputs[1], weights.permute_axes(order), Depth(chunk), packed)}};
-    }
-    std::vector<Argument> arguments = {{DNNL_ARG_SRC, sources_[chunk.index]},
-                                       {DNNL_ARG_WEIGHTS, b_.UseWeights(n_.inputs[1], weights, packed)}};
-    if (HasBias(chunk)) {
       arguments.push_back(
-          {DNNL_ARG_BIAS, bias_values_.empty() ? b_.UseFloat(bias_, BiasOf()) : b_.ConstantF32(bias_values_)});
+          {DNNL_ARG_WEIGHTS, b_.UseWeightMatrix(n_.inputs[1], weights.permute_axes(order), Depth(chunk), packed)});
+    } else {
+      arguments.push_back({DNNL_ARG_WEIGHTS, b_.UseWeights(n_.inputs[1], weights, packed)});
+    }
+    if (HasBias(chunk)) {
+      const int bias = bias_values_.empty() ? b_.UseFloat(bias_, RowMajor({dst_.shape[1]}, DataType::kF32))
+                                            : b_.ConstantF32(bias_values_);
+      arguments.push_back({DNNL_ARG_BIAS, b_.AddMemoryOver(bias, BiasOf(chunk))});
     }
     return arguments;
   }
@@ -112,16 +124,19 @@ class ChunkedConv : public ChunkedNode {
       sources_.push_back(source);
     }
     const int64_t channels = src_.shape[1];
-    b_.EmitKernel(SplitChannels(NumElements(src_.shape) / channels, channels, sliced), {whole}, slices, "slices");
+    if (!slices.empty())
+      b_.EmitKernel(SplitChannels(NumElements(src_.shape) / channels, channels, sliced), {whole}, slices, "slices");
     if (rows.empty()) return;
     const auto padding = static_cast<uint8_t>(src_.quant->zero_point());
     b_.EmitKernel(WindowRows(src_.shape, window_, {dst_.shape[2], dst_.shape[3]}, padding, in_rows), {whole}, rows,
                   "rows");
   }
 
-  bool IsProduct(const Chunk& chunk) const { return as_product_ && !chunk.is_last; }
+  bool IsProduct(const Chunk& chunk) const { return chunk.is_last ? ends_as_product_ : as_product_; }
   bool HasBias(const Chunk& chunk) const { return chunk.is_last && (bias_ != ir::kNoValue || !bias_values_.empty()); }
-  Desc BiasOf() const { return RowMajor({dst_.shape[1]}, DataType::kF32); }
+  Desc BiasOf(const Chunk& chunk) const {
+    return RowMajor(IsProduct(chunk) ? Shape{1, dst_.shape[1]} : Shape{dst_.shape[1]}, DataType::kF32);
+  }
   int64_t Depth(const Chunk& chunk) const { return cells_ * chunk.inputs.count; }
   static Desc AnyWeights(const dnnl::memory::dims& dims) { return {dims, Type::s8, Tag::any}; }
 
@@ -150,7 +165,8 @@ class ChunkedConv : public ChunkedNode {
   const ir::ValueId bias_;
   const ir::Window& window_;
   bool is_pointwise_ = false;
-  bool as_product_ = false;  // all chunks but the last
+  bool as_product_ = false;       // all chunks but the last
+  bool ends_as_product_ = false;  // the last one too
   int64_t cells_ = 1, positions_ = 0;
   std::vector<float> bias_values_;  // with the zero point's part; empty: every primitive takes the zero point
   std::vector<int> sources_;        // per chunk
@@ -161,7 +177,7 @@ class ChunkedConv : public ChunkedNode {
 absl::Status LowerChunkedConv(Builder& b, ir::NodeId id, const ir::Conv& op, const std::vector<Chunk>& chunks) {
   const Desc sums = ChannelsLast(b.value(b.graph().node(id).outputs[0]).shape, DataType::kF32);
   ChunkedConv conv(b, id, op, chunks);
-  return EmitChunks(b, id, chunks, sums, sums, conv);
+  return EmitChunks(b, id, chunks, sums, conv);
 }
 
 }  // namespace precis::plan

@@ -20,7 +20,7 @@ ChunkStep Accumulate(ChunkedNode& node, const Chunk& chunk, const Desc& sums) {
   ChunkStep step;
   if (chunk.index > 0) step.attributes.ops.append_sum();
   node.Prepare(chunk, step.attributes);
-  step.made = node.Make(chunk, step.attributes, sums);
+  step.made = node.Make(chunk, step.attributes, node.SeenBy(chunk, sums));
   return step;
 }
 
@@ -29,14 +29,15 @@ ChunkStep Finish(Builder& b, ir::NodeId id, ChunkedNode& node, const Chunk& chun
   const ir::ValueId output = b.graph().node(id).outputs[0];
   const DataType stored = b.Stored(output);
   const bool in_place = stored == DataType::kF32;
-  const Desc dst(sums.get_dims(), DnnlType(stored), sums.get_strides());
+  const Desc dst = node.SeenBy(chunk, {sums.get_dims(), DnnlType(stored), sums.get_strides()});
   ChunkStep step;
   Attributes& a = step.attributes;
   if (in_place) {
     a.ops.append_sum();
   } else {
-    a.ops.append_binary(dnnl::algorithm::binary_add, sums);
-    a.arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, partial});
+    const Desc seen = node.SeenBy(chunk, sums);
+    a.ops.append_binary(dnnl::algorithm::binary_add, seen);
+    a.arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, b.AddMemoryOver(partial, seen)});
   }
   node.Prepare(chunk, a);
   if (IsInt8(stored)) AddQuantization(b, a, output, DNNL_ARG_DST, 0);
@@ -91,31 +92,37 @@ std::vector<float> ZeroPointTerm(const ir::Value& source, const ir::Value& weigh
   return term;
 }
 
-absl::Status EmitChunks(Builder& b, ir::NodeId id, const std::vector<Chunk>& chunks, const Desc& sums, const Desc& own,
+absl::Status EmitChunks(Builder& b, ir::NodeId id, const std::vector<Chunk>& chunks, const Desc& sums,
                         ChunkedNode& node) {
   const ir::Node& n = b.graph().node(id);
+  const ir::ValueId output = n.outputs[0];
   std::vector<ChunkStep> steps;
   for (const Chunk& chunk : chunks) {
     steps.push_back(Accumulate(node, chunk, sums));
     if (!steps.back().IsFast())
       return absl::UnimplementedError(absl::StrCat("node \"", n.name, "\": no fast primitive for a chunk of its sum"));
   }
-  const bool in_place = b.Stored(n.outputs[0]) == DataType::kF32;
-  const int target = in_place ? b.Define(n.outputs[0], own) : b.Temporary(own);
-  const int partial = b.memory(target).desc == sums ? target : b.AddMemoryOver(target, sums);
+  const DataType stored = b.Stored(output);
+  const bool in_place = stored == DataType::kF32;
+  const int partial = in_place ? b.Define(output, sums) : b.Temporary(sums);
   ChunkStep finish = Finish(b, id, node, chunks.back(), sums, partial);
-  const bool fused = finish.IsFast();
+  // Post-ops that did not fit follow an f32 result, but not one of levels.
+  const bool fused = finish.IsFast() && (in_place || finish.attributes.attached == n.post_ops.size());
   if (fused) steps.back() = std::move(finish);
   for (const Chunk& chunk : chunks) {
     auto& [attributes, made] = steps[chunk.index];
     std::vector<Argument> arguments = node.Arguments(chunk, made.weights);
-    if (chunk.is_last && fused && !in_place)
+    const bool is_result = chunk.is_last && fused && !in_place;
+    // A residual that is accumulated onto has the primitive's own dims.
+    if (is_result && attributes.sum != ir::kNoValue)
       return EmitWithPostOps(b, id, attributes, made.primitive, made.descriptor, made.dst, std::move(arguments));
+    const int dst = is_result ? b.Define(output, {sums.get_dims(), DnnlType(stored), sums.get_strides()}) : partial;
     arguments.insert(arguments.end(), attributes.arguments.begin(), attributes.arguments.end());
-    arguments.push_back({DNNL_ARG_DST, made.dst == sums ? partial : b.AddMemoryOver(partial, made.dst)});
+    arguments.push_back({DNNL_ARG_DST, b.AddMemoryOver(dst, made.dst)});
     b.EmitPrimitive(made.primitive, made.descriptor, std::move(arguments), /*heavy=*/true);
+    if (is_result) return EmitPostOps(b, id, attributes.attached, dst);
   }
-  return EmitRest(b, id, fused ? steps.back().attributes.attached : 0, target);
+  return EmitRest(b, id, fused ? steps.back().attributes.attached : 0, partial);
 }
 
 }  // namespace precis::plan

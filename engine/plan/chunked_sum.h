@@ -45,15 +45,16 @@ class ChunkedNode {
   virtual ~ChunkedNode() = default;
   // Adds the scales of the chunk's operands, and a bias that is no operand of the primitive.
   virtual void Prepare(const Chunk& chunk, Attributes& attributes) = 0;
-  // A primitive for a result of `dst`'s type, with the bias on the last chunk.
+  // The node's result, laid out as `dst`, as the chunk's primitive sees it.
+  virtual Desc SeenBy(const Chunk& chunk, const Desc& dst) const = 0;
+  // A primitive for a result `dst`, as it sees it; with the bias on the last chunk.
   virtual ChunkPrimitive Make(const Chunk& chunk, Attributes& attributes, const Desc& dst) = 0;
   // Source, weights (packed as `weights`) and bias.
   virtual std::vector<Argument> Arguments(const Chunk& chunk, const Desc& weights) = 0;
 };
 
-// Emits the chunks of node `id`. `sums` is the f32 result as the last primitive sees it, `own` the same in the node's own dims.
-// Unimplemented when oneDNN has no fast primitive for a chunk.
-absl::Status EmitChunks(Builder& b, ir::NodeId id, const std::vector<Chunk>& chunks, const Desc& sums, const Desc& own,
+// Emits the chunks of node `id`, whose f32 result is laid out as `sums`. Unimplemented when oneDNN has no fast primitive for a chunk.
+absl::Status EmitChunks(Builder& b, ir::NodeId id, const std::vector<Chunk>& chunks, const Desc& sums,
                         ChunkedNode& node);
 
 }  // namespace precis::plan

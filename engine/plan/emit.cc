@@ -235,7 +235,7 @@ int Builder::PackedConstant(ValueId id, const void* bytes, const Desc& source, c
     packed = std::shared_ptr<const void>(v.constant, v.constant->data());
   } else {
     packed = store_.GetOrMake(KeyOf(v, source, desc), [&] {
-      auto block = AllocateAligned(desc.get_size());
+      auto block = store_.Allocate(desc.get_size());
       ReorderNow(engine(), source, bytes, desc, block.get());
       return std::shared_ptr<const void>(block);
     });
@@ -251,7 +251,7 @@ int Builder::UseWeightMatrix(ValueId id, const Desc& source, int64_t rows, const
                                    const Desc dense = RowMajor(Shape(source.get_dims()), v.dtype);
                                    const auto ordered = AllocateAligned(dense.get_size());
                                    ReorderNow(engine(), source, v.constant->data(), dense, ordered.get());
-                                   auto block = AllocateAligned(desc.get_size());
+                                   auto block = store_.Allocate(desc.get_size());
                                    const Desc matrix =
                                        RowMajor({rows, NumElements(Shape(source.get_dims())) / rows}, v.dtype);
                                    ReorderNow(engine(), matrix, ordered.get(), desc, block.get());
@@ -280,7 +280,7 @@ int Builder::UseWeights(ValueId id, const Desc& source, const Desc& desc) {
     const std::vector<float> values = ToFloat(v.constant->view());
     const Desc wide_source(source.get_dims(), dnnl::memory::data_type::f32, source.get_strides());
     ReorderNow(engine(), wide_source, values.data(), desc, wide.get());
-    auto narrow = AllocateAligned(static_cast<size_t>(count) * sizeof(uint16_t));
+    auto narrow = store_.Allocate(static_cast<size_t>(count) * sizeof(uint16_t));
     Narrow(v.dtype, static_cast<const float*>(wide.get()), static_cast<uint16_t*>(narrow.get()), count);
     return std::shared_ptr<const void>(narrow);
   });
@@ -300,7 +300,7 @@ int Builder::FloatConstant(ValueId id, const Desc& desc) {
   const Desc row_major = RowMajor(v.shape, DataType::kF32);
   const auto packed = store_.GetOrMake(KeyOf(v, row_major, desc), [&] {
     const std::vector<float> values = v.quant ? ir::RealValues(*v.constant, *v.quant) : ToFloat(v.constant->view());
-    auto block = AllocateAligned(desc.get_size());
+    auto block = store_.Allocate(desc.get_size());
     ReorderNow(engine(), row_major, values.data(), desc, block.get());
     return std::shared_ptr<const void>(block);
   });

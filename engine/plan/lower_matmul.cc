@@ -56,8 +56,7 @@ class MatMulLowering : public ChunkedNode {
     if (const std::vector<Chunk> chunks = ChunksOf(b_.value(w), sa.back()); constant && !chunks.empty()) {
       ChooseOperands(constant, /*strided=*/true);
       FoldZeroPoint(chunks.size());
-      const Desc sums = RowMajor(Shape(o_.dst.get_dims()), DataType::kF32);
-      return EmitChunks(b_, id_, chunks, sums, RowMajor(b_.value(n_.outputs[0]).shape, DataType::kF32), *this);
+      return EmitChunks(b_, id_, chunks, RowMajor(b_.value(n_.outputs[0]).shape, DataType::kF32), *this);
     }
     PRECIS_RETURN_IF_ERROR(Choose(constant, /*strided=*/true));
     if ((!pd_ || IsReference(pd_)) && !constant) PRECIS_RETURN_IF_ERROR(Choose(constant, /*strided=*/false));
@@ -89,6 +88,9 @@ class MatMulLowering : public ChunkedNode {
     } else if (bias != ir::kNoValue) {
       AddBias(bias, a, /*alpha=*/1.0f);
     }
+  }
+  Desc SeenBy(const Chunk& /*chunk*/, const Desc& dst) const override {
+    return RowMajor(Shape(o_.dst.get_dims()), TypeOf(dst));
   }
   ChunkPrimitive Make(const Chunk& chunk, Attributes& a, const Desc& dst) override {
     const Desc weights(WeightsOf(chunk).get_dims(), dnnl::memory::data_type::s8, dnnl::memory::format_tag::any);

@@ -8,15 +8,33 @@
 
 namespace precis::plan {
 
+namespace {
+
+constexpr size_t kCacheLine = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
+
+}  // namespace
+
 std::shared_ptr<void> AllocateAligned(size_t size_bytes) {
-  constexpr size_t kCacheLine = 64;
-  constexpr size_t kHugePage = size_t{2} << 20;
   const size_t alignment = size_bytes >= kHugePage ? kHugePage : kCacheLine;
   const size_t rounded = (size_bytes + alignment) / alignment * alignment;
   void* p = std::aligned_alloc(alignment, rounded);
   if (p == nullptr) throw std::bad_alloc();
   if (alignment == kHugePage) madvise(p, rounded, MADV_HUGEPAGE);  // a hint: failure changes nothing
   return {p, std::free};
+}
+
+std::shared_ptr<void> WeightStore::Allocate(size_t size_bytes) {
+  if (size_bytes >= kHugePage) return AllocateAligned(size_bytes);
+  absl::MutexLock lock(&mutex_);
+  const size_t rounded = (size_bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+  if (block_ == nullptr || block_used_ + rounded > kHugePage) {
+    block_ = AllocateAligned(kHugePage);
+    block_used_ = 0;
+  }
+  std::shared_ptr<void> piece(block_, static_cast<char*>(block_.get()) + block_used_);
+  block_used_ += rounded;
+  return piece;
 }
 
 std::shared_ptr<const void> WeightStore::GetOrMake(const std::string& key,

@@ -1,6 +1,8 @@
 #include "engine/plan/weight_store.h"
 
 #include <cstdint>
+#include <cstring>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -30,6 +32,26 @@ TEST(WeightStoreTest, EntryDiesWithItsLastHolder) {
   first.reset();
   EXPECT_TRUE(watched.expired());
   EXPECT_EQ(*static_cast<const int*>(store.GetOrMake("a", [] { return Number(2); }).get()), 2);
+}
+
+TEST(WeightStoreTest, SmallPiecesLieApartInBlocksThatLiveAsLongAsOneOfThem) {
+  std::vector<std::shared_ptr<void>> pieces;
+  {
+    WeightStore store;
+    for (int i = 0; i < 100; ++i) {
+      const size_t size = static_cast<size_t>(i) * 4099;  // some ten blocks
+      pieces.push_back(store.Allocate(size));
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(pieces.back().get()) % 64, 0u);
+      std::memset(pieces.back().get(), i, size);
+    }
+  }
+  for (int i = 0; i < 100; ++i) {
+    const auto* bytes = static_cast<const unsigned char*>(pieces[static_cast<size_t>(i)].get());
+    for (int at = 0; at < i * 4099; ++at) ASSERT_EQ(bytes[at], i);
+  }
+  const std::weak_ptr<void> first = pieces[1];
+  pieces.clear();
+  EXPECT_TRUE(first.expired());
 }
 
 TEST(AllocateAlignedTest, AlignsToCacheLinesAndHugePages) {
