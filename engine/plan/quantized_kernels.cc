@@ -156,31 +156,41 @@ kernels::Kernel SplitChannels(int64_t positions, int64_t channels, const std::ve
   };
 }
 
-kernels::Kernel WindowRows(const Shape& image, const ir::Window& window, const Shape& out, uint8_t padding,
-                           const std::vector<ChannelRange>& parts) {
-  const int64_t channels = image[1], height = image[2], width = image[3], rows = image[0] * out[0];
+kernels::Kernel WindowRows(const Shape& images, const ir::Window& window, const Shape& out, uint8_t padding,
+                           const std::vector<int64_t>& counts) {
+  const int64_t height = images[1], width = images[2], rows = images[0] * out[0];
   const int64_t kernel_h = window.kernel[0], kernel_w = window.kernel[1];
-  const auto count_parts = static_cast<int64_t>(parts.size());
+  const auto parts = static_cast<int64_t>(counts.size());
   return [=](std::span<const TensorView> in, std::span<const kernels::MutableTensorView> results) {
-    const auto* source = static_cast<const uint8_t*>(in[0].data);
-#pragma omp parallel for collapse(2) if (rows * count_parts > 4) schedule(static)
-    for (int64_t part = 0; part < count_parts; ++part) {
+#pragma omp parallel for collapse(2) if (rows * parts > 4) schedule(static)
+    for (int64_t part = 0; part < parts; ++part) {
       for (int64_t row = 0; row < rows; ++row) {
-        const auto [first, count] = parts[static_cast<size_t>(part)];
+        const int64_t channels = counts[static_cast<size_t>(part)];
+        const auto* source = static_cast<const uint8_t*>(in[static_cast<size_t>(part)].data);
         const int64_t n = row / out[0], top = row % out[0] * window.strides[0] - window.pads_begin[0];
-        auto* to =
-            static_cast<uint8_t*>(results[static_cast<size_t>(part)].data) + row * out[1] * kernel_h * kernel_w * count;
+        auto* to = static_cast<uint8_t*>(results[static_cast<size_t>(part)].data) +
+                   row * out[1] * kernel_h * kernel_w * channels;
         for (int64_t ox = 0; ox < out[1]; ++ox) {
           const int64_t left = ox * window.strides[1] - window.pads_begin[1];
-          for (int64_t ky = 0; ky < kernel_h; ++ky) {
+          // Neighbouring cells are neighbours in memory too.
+          const bool in_one_run = window.dilations[1] == 1 && left >= 0 && left + kernel_w <= width;
+          for (int64_t ky = 0; ky < kernel_h; ++ky, to += kernel_w * channels) {
             const int64_t y = top + ky * window.dilations[0];
-            const uint8_t* line = source + ((n * height + y) * width + left) * channels + first;
-            for (int64_t kx = 0; kx < kernel_w; ++kx, to += count) {
-              const int64_t shift = kx * window.dilations[1], x = left + shift;
-              if (y >= 0 && y < height && x >= 0 && x < width) {
-                CopyRun(line + shift * channels, count, to);
+            if (y < 0 || y >= height) {
+              std::fill_n(to, kernel_w * channels, padding);
+              continue;
+            }
+            const uint8_t* line = source + (n * height + y) * width * channels;
+            if (in_one_run) {
+              CopyRun(line + left * channels, kernel_w * channels, to);
+              continue;
+            }
+            for (int64_t kx = 0; kx < kernel_w; ++kx) {
+              const int64_t x = left + kx * window.dilations[1];
+              if (x >= 0 && x < width) {
+                CopyRun(line + x * channels, channels, to + kx * channels);
               } else {
-                std::fill_n(to, count, padding);
+                std::fill_n(to + kx * channels, channels, padding);
               }
             }
           }

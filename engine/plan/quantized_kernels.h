@@ -34,10 +34,11 @@ struct ChannelRange {
 // Dense copies of ranges of the channels of [positions][channels] 8-bit elements: output i is [positions][parts[i].count].
 kernels::Kernel SplitChannels(int64_t positions, int64_t channels, const std::vector<ChannelRange>& parts);
 
-// What each cell of a convolution's result reads of channels-last images [N,C,H,W], as rows of a matrix: output i is
-// [N * out_h * out_w][window cells][parts[i].count]. Cells in the padding hold `padding`. `out` is the result's [out_h, out_w].
-kernels::Kernel WindowRows(const Shape& image, const ir::Window& window, const Shape& out, uint8_t padding,
-                           const std::vector<ChannelRange>& parts);
+// What each cell of a convolution's result reads, as rows of a matrix: input i holds channels-last images of counts[i] channels,
+// [N,H,W] of them as `images` says, output i is [N * out_h * out_w][window cells][counts[i]]. Cells in the padding hold `padding`. `out` is
+// the result's [out_h, out_w].
+kernels::Kernel WindowRows(const Shape& images, const ir::Window& window, const Shape& out, uint8_t padding,
+                           const std::vector<int64_t>& counts);
 
 }  // namespace precis::plan
 
