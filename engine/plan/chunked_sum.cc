@@ -50,7 +50,7 @@ ChunkStep Finish(Builder& b, ir::NodeId id, ChunkedNode& node, const Chunk& chun
 
 std::vector<Chunk> ChunksOf(const ir::Value& weights, int64_t inputs) {
   std::vector<Chunk> chunks;
-  if (!weights.quant || weights.quant->chunk == 0) return chunks;
+  if (!weights.quant || weights.quant->chunk == 0 || weights.quant->chunk >= inputs) return chunks;
   const ir::QuantParams& all = *weights.quant;
   const auto channels = static_cast<std::ptrdiff_t>(weights.shape[static_cast<size_t>(all.axis)]);
   for (int64_t first = 0; first < inputs; first += all.chunk) {

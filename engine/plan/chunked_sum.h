@@ -19,7 +19,7 @@ struct Chunk {
   bool is_last = false;
 };
 
-// The chunks of weights with `inputs` input channels; empty when their sums are not cut.
+// The chunks of weights with `inputs` input channels; empty when their sums are not cut in two or more.
 std::vector<Chunk> ChunksOf(const ir::Value& weights, int64_t inputs);
 
 // What products of the source's levels themselves, taken without their zero point, are off by over the first `chunks` chunks: one f32 per

@@ -182,6 +182,13 @@ class NarrowFloat {
     if (!reason.empty() && n.precision_note.empty()) n.precision_note = absl::StrCat("f32: ", reason);
   }
 
+  // Integer sums go to 16 bits as well as to f32: s32 times the scales, rounded once.
+  bool IsIntegerLayer(ir::NodeId id) const {
+    const ir::Node& n = g_.node(id);
+    return std::visit(PartVisitor{}, n.op) == Part::kHeavy && n.inputs[0] != ir::kNoValue &&
+           IsInt8(g_.value(n.inputs[0]).dtype);
+  }
+
   void Rewrite(ir::ValueId v) {
     if (!IsF32(v)) return;
     const Readers r = ReadersOf(v);
@@ -190,7 +197,8 @@ class NarrowFloat {
       return;
     }
     const ir::NodeId producer = g_.producer(v);
-    if (producer != ir::kNoNode && Get(narrow_, producer) && r.all_take && !Get(out_of_range_, v)) {
+    const bool writes_narrow = producer != ir::kNoNode && (Get(narrow_, producer) || IsIntegerLayer(producer));
+    if (writes_narrow && r.all_take && !Get(out_of_range_, v)) {
       g_.value(v).dtype = type_;
     } else if (r.any_asks) {
       const ir::ValueId copy = g_.AddValue(absl::StrCat(g_.value(v).name, ":", Name(type_)), type_, g_.value(v).shape);

@@ -1,4 +1,4 @@
-// Sums cut into chunks against double precision. With scales of 1 every partial sum is an integer that f32 holds, so that results are equal to
+// Integer layers, their sums whole or cut into chunks, against double precision. With scales of 1 every partial sum is an integer that f32 holds, so that results are equal to
 // the last bit; with scales of each chunk's own they differ by f32 rounding across chunks only.
 #include <algorithm>
 #include <cmath>
@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/float16.h"
 #include "engine/plan/cpu_features.h"
 #include "engine/plan/plan.h"
 #include "gtest/gtest.h"
@@ -73,6 +74,8 @@ std::vector<ChunkedCase> Cases() {
       {"LargeImageBatchOfThree", {3, 48, 20, 20}, {32, 48, 3, 3}, 20, ConvOf(SquareWindow({3, 3}, 2, 1))},
       {"SignedSource", {1, 64, 28, 28}, {32, 64, 3, 3}, 28, ConvOf(three), DataType::kS8},
       {"SignedSourceSmallImage", {1, 64, 7, 7}, {32, 64, 3, 3}, 28, ConvOf(three), DataType::kS8},
+      {"Whole", {1, 64, 9, 9}, {32, 64, 3, 3}, 64, ConvOf(three), DataType::kU8, 20},
+      {"WholeProduct", {5, 100}, {100, 24}, 100, ir::MatMul{}, DataType::kU8, 20},
       {"OneDimensional", {1, 64, 50}, {32, 64, 3}, 20, ConvOf(SquareWindow({3}, 1, 1))},
       {"ThreeDimensional", {1, 32, 5, 6, 7}, {16, 32, 3, 3, 3}, 8, ConvOf(SquareWindow({3, 3, 3}, 1, 1))},
       {"ChunksOfOneChannel", {1, 3, 12, 12}, {16, 3, 7, 7}, 1, ConvOf(SquareWindow({7, 7}, 2, 3))},
@@ -101,7 +104,7 @@ std::vector<ChunkedCase> Cases() {
     c.residual = true;
     c.name = absl::StrCat(cases[i].name, "Residual");
     cases.push_back(c);
-    for (DataType type : {DataType::kU8, DataType::kS8, DataType::kBF16}) {
+    for (DataType type : {DataType::kU8, DataType::kS8, DataType::kBF16, DataType::kF16}) {
       c.output = type;
       c.name = absl::StrCat(cases[i].name, "ResidualTo", Name(type));
       cases.push_back(c);
@@ -133,7 +136,9 @@ class ChunkedSumTest : public ::testing::TestWithParam<ChunkedCase> {
     std::mt19937 random(static_cast<uint32_t>(std::hash<std::string>{}(c.name)));
     Pair p;
     GraphBuilder low(1), real(1);
-    const ir::QuantParams source{{unit_scales ? 1.0f : 0.017f}, {c.zero_point}, -1};
+    // f16 ends at 65504: sums of a smaller unit, which f32 holds as exactly.
+    const float unit = c.output == DataType::kF16 ? 0x1p-10f : 1.0f;
+    const ir::QuantParams source{{unit_scales ? unit : 0.017f}, {c.zero_point}, -1};
     const ValueId x = low.Input(c.input, c.source), rx = real.Input(c.input);
     Tensor in(c.source, c.input);
     for (int64_t i = 0; i < in.num_elements(); ++i)
@@ -222,6 +227,8 @@ TEST_P(ChunkedSumTest, IntegersInsideAChunkAreExact) {
       ASSERT_LE(std::abs(static_cast<double>(g[i]) - level), 0.5 + 1e-4) << "at " << i;
     } else if (c.output == DataType::kBF16) {
       ASSERT_LE(std::abs(g[i] - w[i]), 0x1p-8f * std::abs(w[i])) << "at " << i;
+    } else if (c.output == DataType::kF16) {
+      ASSERT_EQ(g[i], F16ToF32(F32ToF16(w[i]))) << "at " << i;  // s32 to f16, rounded once
     } else {
       ASSERT_EQ(g[i], w[i]) << "at " << i;
     }
@@ -248,6 +255,8 @@ TEST_P(ChunkedSumTest, EachChunkHasItsOwnScales) {
       ASSERT_LE(std::abs(static_cast<double>(g[i]) - level), 0.51) << "at " << i;
     } else if (c.output == DataType::kBF16) {
       ASSERT_LE(std::abs(g[i] - w[i]), 0x1p-8f * std::abs(w[i]) + ulps) << "at " << i;
+    } else if (c.output == DataType::kF16) {
+      ASSERT_LE(std::abs(g[i] - w[i]), 0x1p-11f * std::abs(w[i]) + ulps) << "at " << i;
     } else {
       ASSERT_NEAR(g[i], w[i], ulps) << "at " << i;
     }

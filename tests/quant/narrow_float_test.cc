@@ -31,6 +31,22 @@ int CountConverts(const ir::Graph& g) {
 class NarrowFloatTest : public ::testing::TestWithParam<DataType> {};
 INSTANTIATE_TEST_SUITE_P(Types, NarrowFloatTest, ::testing::Values(DataType::kBF16, DataType::kF16));
 
+TEST_P(NarrowFloatTest, IntegerLayersWriteNarrowValuesForNarrowReaders) {
+  GraphBuilder b;
+  const ValueId x = b.Input({1, 8, 8, 8}), y = b.Conv(x, 8, SquareWindow({3, 3}), 1, false);
+  b.Output(b.Conv(y, 4, SquareWindow({1, 1})));
+  // The first layer is an integer one, as QDQ files and mixed policies have them.
+  ir::Graph& g = b.graph();
+  const ValueId weights = g.AddConstant("levels", Tensor(DataType::kS8, {8, 8, 3, 3}));
+  g.value(weights).quant = ir::QuantParams{{0.1f}, {}, -1};
+  g.SetInput(g.producer(y), 1, weights);
+  g.value(x).dtype = DataType::kU8;
+  g.value(x).quant = ir::QuantParams{{0.1f}, {}, -1};
+  const ir::Graph narrow = Narrowed(g, GetParam());
+  EXPECT_EQ(narrow.value(y).dtype, GetParam());
+  EXPECT_EQ(CountConverts(narrow), 0);
+}
+
 TEST_P(NarrowFloatTest, ConvolutionsPassNarrowValuesAndWriteTheOutputInF32) {
   GraphBuilder b;
   const ValueId x = b.Input({1, 3, 8, 8}), y = b.Conv(x, 4, SquareWindow({3, 3}));
