@@ -115,6 +115,12 @@ absl::Status WriteRandomSamples(const Model& model, const std::vector<Shape>& sh
   return WriteFileAtomically(absl::StrCat(folder, "/random.npz"), FormatNpz(views));
 }
 
+// What the figures are called: a policy's file name, or the built-in variant's.
+std::string VariantName() {
+  const std::string file = absl::GetFlag(FLAGS_policy);
+  return file.empty() ? absl::GetFlag(FLAGS_variant) : std::filesystem::path(file).stem().string();
+}
+
 // What --policy, or else --variant and --chunk_size, say.
 absl::StatusOr<quant::Policy> PolicyOfFlags() {
   const int chunk_size = absl::GetFlag(FLAGS_chunk_size);
@@ -144,7 +150,7 @@ struct Measured {
 absl::StatusOr<Measured> Measure(const Model& model, const quant::Policy& policy, const std::vector<Shape>& shapes,
                                  const std::string& calibration) {
   LoadOptions options;
-  options.variant = absl::GetFlag(FLAGS_variant);
+  options.variant = VariantName();
   options.policy = policy;
   options.threads = absl::GetFlag(FLAGS_threads);
   options.calibration_dir = calibration;
@@ -182,7 +188,7 @@ absl::StatusOr<Measured> Measure(const Model& model, const quant::Policy& policy
 nlohmann::json ToJson(const Measured& m) {
   const int batch = absl::GetFlag(FLAGS_batch);
   nlohmann::json j = {{"model", std::filesystem::path(absl::GetFlag(FLAGS_model)).filename().string()},
-                      {"variant", absl::GetFlag(FLAGS_variant)},
+                      {"variant", VariantName()},
                       {"threads", absl::GetFlag(FLAGS_threads)},
                       {"batch", batch},
                       {"median_ms", m.median_ms},
