@@ -183,9 +183,11 @@ ModelVariants FromMessage(const precis::v1::ModelVariants& message) {
                        {},
                        ToVector(message.policies()),
                        {},
-                       FromMessage(message.traffic())};
+                       FromMessage(message.traffic()),
+                       0};
   for (const auto& variant : message.variants()) result.variants.push_back(FromMessage(variant));
   if (message.has_preprocessing()) result.preprocessing = FromMessage(message.preprocessing());
+  result.peak_bandwidth_bytes_per_second = message.peak_bandwidth_bytes_per_second();
   return result;
 }
 

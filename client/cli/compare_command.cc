@@ -1,16 +1,21 @@
 // precis compare: every sample goes to every variant in turn, so that the machine's moods meet them all alike.
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "client/cli/command.h"
+#include "client/cli/compare_page.h"
+#include "client/cli/comparison_report.h"
+#include "client/cli/html_page.h"
 #include "client/cli/samples.h"
 #include "client/cli/table.h"
 #include "engine/base/status_macros.h"
 #include "engine/tensor/tensor.h"
 #include "stats/comparison.h"
-#include "stats/percentile.h"
 
 namespace precis::cli {
 namespace {
@@ -53,16 +58,22 @@ class CompareCommand final : public Command {
         ->type_name("DIR");
     command->add_option("--rows", rows_, "Which samples, as in Python: 100: or :100 or 100:200")
         ->type_name("FIRST:END");
+    command->add_option("--html", html_, "Write a page with table, charts and recommendation as well")
+        ->type_name("FILE");
     flags_.Register(command);
     command->footer(
         "Variants that are not loaded are loaded first. top1 and agreement (of the predictions with the first "
         "variant's)\n"
         "are percentages; sqnr is the outputs' signal-to-noise ratio against the first variant in dB; cosine is "
         "between\n"
-        "their outputs; latencies are round trips of one call at a time, the variants taking turns.\n\n"
+        "their outputs; latencies are round trips of one call at a time, the variants taking turns. +- is half of a "
+        "95 %\n"
+        "interval; p is McNemar's test of being as often right as the first variant: below 0.05, hardly by chance. "
+        "GB/s\n"
+        "is the memory traffic while computing, and its share of the machine's peak.\n\n"
         "Examples:\n"
         "  precis compare mobilenet_v2 --variants=fp32,bf16,int8 --data=imagenet500 --rows=100: \\\n"
-        "      --mean=.485,.456,.406 --std=.229,.224,.225\n"
+        "      --mean=.485,.456,.406 --std=.229,.224,.225 --html=report.html\n"
         "  precis compare minilm --variants=fp32,int8 --data=pairs     pairs/input_ids.npy, pairs/attention_mask.npy");
     return command;
   }
@@ -71,12 +82,18 @@ class CompareCommand final : public Command {
     if (!SplitModelName(model_).variant.empty()) {
       return UsageError(absl::StrCat("MODEL ", model_, ": name the variants with --variants"));
     }
+    for (const std::string& variant : variants_) {
+      if (std::count(variants_.begin(), variants_.end(), variant) > 1) {
+        return UsageError(absl::StrCat("--variants: \"", variant, "\" stands there twice"));
+      }
+    }
     PRECIS_ASSIGN_OR_RETURN(const client::ModelVariants loaded, LoadMissing(session));
     absl::StatusOr<client::ModelMetadata> metadata = session.client->ModelMetadata(model_ + "@" + variants_[0]);
     if (!metadata.ok()) return metadata.status();
     PRECIS_ASSIGN_OR_RETURN(const auto samples, OpenSamples(data_, *metadata, flags_, loaded.preprocessing));
     PRECIS_ASSIGN_OR_RETURN(const auto rows, ParseRows(rows_, samples->size()));
     stats::Comparison comparison(variants_);
+    std::vector<client::CallTime> before;
     for (int64_t row = rows.first; row < rows.second; ++row) {
       if (session.progress_is_terminal) {
         *session.progress << "\r" << row - rows.first << " of " << rows.second - rows.first << " samples" << std::flush;
@@ -85,26 +102,57 @@ class CompareCommand final : public Command {
       for (int i = 0; row == rows.first && i < kWarmUpRuns; ++i) {
         PRECIS_RETURN_IF_ERROR(RunAll(session, sample, i, nullptr));
       }
+      if (row == rows.first) before = ComputeTimes(session, loaded.version);
       PRECIS_RETURN_IF_ERROR(RunAll(session, sample, row, &comparison));
     }
     if (session.progress_is_terminal) *session.progress << "\r\x1b[K" << std::flush;
-    return Report(comparison, loaded);
+    const std::vector<client::CallTime> after = ComputeTimes(session, loaded.version);
+    std::vector<VariantFacts> facts;
+    for (size_t v = 0; v < variants_.size(); ++v) {
+      VariantFacts& one = facts.emplace_back();
+      if (const client::VariantStatus* status = Find(loaded, variants_[v])) one.status = *status;
+      const uint64_t count = after[v].count - before[v].count;
+      if (after[v].count > before[v].count) {
+        one.compute_ms = static_cast<double>(after[v].total_ns - before[v].total_ns) / 1e6 / static_cast<double>(count);
+      }
+    }
+    Json result = ReportComparison(comparison, facts, loaded.peak_bandwidth_bytes_per_second);
+    result["model"] = model_;
+    result["version"] = loaded.version;
+    result["data"] = rows_.empty() ? data_ : absl::StrCat(data_, " (rows ", rows_, ")");
+    result["date"] = absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone());
+    const absl::StatusOr<client::ServerMetadata> server = session.client->ServerMetadata();
+    result["server"] = server.ok() ? absl::StrCat(server->name, " ", server->version) : std::string("a server");
+    if (!html_.empty()) PRECIS_RETURN_IF_ERROR(WritePage(html_, ComparePage(result)));
+    return result;
   }
 
   void Print(const Json& result, std::ostream& out) const override {
-    Table table({"VARIANT", ">TOP-1 %", ">AGREEMENT %", ">SQNR dB", ">COSINE", ">p50 ms", ">p99 ms", ">WEIGHTS",
-                 ">BYTES/INFERENCE", ">SAMPLES"});
+    Table table({"VARIANT", ">TOP-1 %", ">+-", ">p", ">AGREEMENT %", ">SQNR dB", ">COSINE", ">MAX ERROR", ">p50 ms",
+                 ">p90 ms", ">p99 ms", ">WEIGHTS", ">BYTES/INFERENCE", ">GB/s", ">OF PEAK"});
     const auto number = [](const Json& value, int decimals) {
       return FormatNumber(value.is_null() ? NAN : value.get<double>(), decimals);
     };
     for (const Json& row : result["variants"]) {
-      table.AddRow({row["variant"].get<std::string>(), number(row["top1"], 2), number(row["agreement"], 2),
-                    number(row["sqnr_db"], 1), number(row["cosine"], 5), number(row["latency_ms"]["p50"], 2),
-                    number(row["latency_ms"]["p99"], 2), FormatBytes(row["weight_bytes"].get<int64_t>()),
-                    FormatBytes(row["bytes_per_inference"].get<int64_t>()),
-                    std::to_string(row["samples"].get<int64_t>())});
+      const bool labelled = !row["top1"].is_null();
+      const Json &latency = row["latency_ms"], &speed = row["bytes_per_second"],
+                 &peak = result["peak_bandwidth_bytes_per_second"];
+      const double gigabytes = speed.is_null() ? NAN : speed.get<double>() / 1e9;
+      const double share = peak.is_null() ? NAN : gigabytes * 1e9 / peak.get<double>() * 100;
+      table.AddRow(
+          {row["variant"].get<std::string>(), number(row["top1"], 2),
+           labelled ? FormatNumber((row["top1_high"].get<double>() - row["top1_low"].get<double>()) / 2, 2) : "-",
+           labelled ? number(row["mcnemar_p"], 3) : "-", number(row["agreement"], 2), number(row["sqnr_db"], 1),
+           number(row["cosine"], 5), absl::StrFormat("%.3g", row["max_abs_error"].get<double>()),
+           number(latency["p50"], 2), number(latency["p90"], 2), number(latency["p99"], 2),
+           FormatBytes(row["weight_bytes"].get<int64_t>()), FormatBytes(row["bytes_per_inference"].get<int64_t>()),
+           FormatNumber(gigabytes, 1), std::isfinite(share) ? absl::StrFormat("%.0f %%", share) : "-"});
     }
     table.Print(out);
+    out << "\n" << result["samples"] << " samples. " << result["recommendation"]["sentence"].get<std::string>();
+    if (const std::string doubt = result["recommendation"]["doubt"]; !doubt.empty()) out << " " << doubt;
+    out << "\n";
+    if (!html_.empty()) out << "page: " << html_ << "\n";
   }
 
  private:
@@ -167,30 +215,17 @@ class CompareCommand final : public Command {
     return comparison->Add(outputs, sample.label);
   }
 
-  Json Report(const stats::Comparison& comparison, const client::ModelVariants& loaded) const {
-    Json variants = Json::array();
+  // Time that each variant has computed since it was loaded; zeros where the server does not say.
+  std::vector<client::CallTime> ComputeTimes(Session& session, const std::string& version) const {
+    std::vector<client::CallTime> times(variants_.size());
     for (size_t v = 0; v < variants_.size(); ++v) {
-      const stats::ComparisonRow& row = comparison.rows()[v];
-      const client::VariantStatus* status = Find(loaded, variants_[v]);
-      const client::VariantStatus none;
-      if (status == nullptr) status = &none;
-      const double sqnr_db = row.fidelity.SqnrDb().value;
-      variants.push_back(
-          {{"variant", variants_[v]},
-           {"top1", row.labelled > 0 ? Json(100 * row.Top1().value) : Json(nullptr)},
-           {"agreement", 100 * row.fidelity.Agreement().value},
-           {"sqnr_db", std::isfinite(sqnr_db) ? Json(sqnr_db) : Json(nullptr)},
-           {"cosine", row.fidelity.Cosine().value},
-           {"latency_ms",
-            {{"p50", stats::Percentile(row.latency_ms, 50)}, {"p99", stats::Percentile(row.latency_ms, 99)}}},
-           {"weight_bytes", status->weight_bytes},
-           {"bytes_per_inference", status->weight_bytes_per_run + status->activation_bytes_per_run},
-           {"samples", row.fidelity.samples()}});
+      const auto statistics = session.client->Statistics(model_ + "@" + variants_[v], version);
+      if (statistics.ok() && !statistics->empty()) times[v] = statistics->front().compute_infer;
     }
-    return Json{{"model", model_}, {"version", loaded.version}, {"baseline", variants_[0]}, {"variants", variants}};
+    return times;
   }
 
-  std::string model_, data_, rows_;
+  std::string model_, data_, rows_, html_;
   std::vector<std::string> variants_;
   PreprocessingFlags flags_;
 };

@@ -54,7 +54,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
       [health = &server->health_](const std::string& name, bool ready) { health->Set(name, ready); });
   PRECIS_RETURN_IF_ERROR(server->store_->RefreshIndex());
   server->metrics_.SetBuildInfo(PRECIS_VERSION, OneDnnVersion(), CpuIsaName());
-  server->metrics_.SetPeakBandwidth(MeasureReadBandwidth(cores));
+  server->peak_bandwidth_ = MeasureReadBandwidth(cores);
+  server->metrics_.SetPeakBandwidth(server->peak_bandwidth_);
   PRECIS_RETURN_IF_ERROR(server->Listen());
   return server;
 }
@@ -62,7 +63,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
 absl::Status Server::Listen() {
   PRECIS_ASSIGN_OR_RETURN(metrics_port_, metrics_.Listen(options_.grpc_address, options_.metrics_port));
   inference_service_ = std::make_unique<InferenceService>(store_.get(), &lifecycle_, &metrics_, options_.control_mode);
-  precision_service_ = std::make_unique<PrecisionService>(store_.get(), &lifecycle_);
+  precision_service_ = std::make_unique<PrecisionService>(store_.get(), &lifecycle_, peak_bandwidth_);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::health::v1::HealthCheckRequest::descriptor();  // linked, so that reflection can describe gRPC's health service

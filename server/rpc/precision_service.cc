@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 #include "server/config/model_name.h"
+#include "server/rpc/compare_stream.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/load_parameters.h"
 #include "server/rpc/load_stream.h"
@@ -48,12 +49,16 @@ v1::VariantStatus StatusOf(const ModelStore& store, const ModelName& name, int64
   return status;
 }
 
-absl::Status FillVariants(ModelStore& store, const v1::ListVariantsRequest& request,
+absl::Status FillVariants(ModelStore& store, double peak_bandwidth, const v1::ListVariantsRequest& request,
                           v1::ListVariantsResponse* response) {
   if (!request.model().empty()) PRECIS_RETURN_IF_ERROR(CheckNamePart(request.model(), "model name"));
   PRECIS_ASSIGN_OR_RETURN(const int64_t version, ParseVersion(request.version()));
   PRECIS_ASSIGN_OR_RETURN(const auto reports, store.List(request.model(), version));
-  for (const VersionReport& report : reports) DescribeVersion(report, response->add_models());
+  for (const VersionReport& report : reports) {
+    v1::ModelVariants* model = response->add_models();
+    DescribeVersion(report, model);
+    model->set_peak_bandwidth_bytes_per_second(peak_bandwidth);
+  }
   return absl::OkStatus();
 }
 
@@ -113,7 +118,7 @@ grpc::ServerUnaryReactor* PrecisionService::UnloadVariant(grpc::CallbackServerCo
 grpc::ServerUnaryReactor* PrecisionService::ListVariants(grpc::CallbackServerContext* call,
                                                          const v1::ListVariantsRequest* request,
                                                          v1::ListVariantsResponse* response) {
-  return Reply(call, FillVariants(*store_, *request, response));
+  return Reply(call, FillVariants(*store_, peak_bandwidth_, *request, response));
 }
 
 grpc::ServerUnaryReactor* PrecisionService::DescribePlan(grpc::CallbackServerContext* call,
@@ -134,9 +139,9 @@ grpc::ServerReadReactor<v1::CalibrateRequest>* PrecisionService::Calibrate(grpc:
   return new RefusedStream<v1::CalibrateRequest>(NotYet("Calibrate"));
 }
 
-grpc::ServerReadReactor<v1::CompareRequest>* PrecisionService::Compare(grpc::CallbackServerContext*,
-                                                                       v1::CompareResponse*) {
-  return new RefusedStream<v1::CompareRequest>(NotYet("Compare"));
+grpc::ServerReadReactor<v1::CompareRequest>* PrecisionService::Compare(grpc::CallbackServerContext* call,
+                                                                       v1::CompareResponse* response) {
+  return new CompareStream(store_, lifecycle_, peak_bandwidth_, absl::FromChrono(call->deadline()), response);
 }
 
 grpc::ServerUnaryReactor* PrecisionService::SetTraffic(grpc::CallbackServerContext* call,

@@ -13,8 +13,9 @@ namespace precis::server {
 // Thread-safe.
 class PrecisionService final : public v1::PrecisionService::CallbackService {
  public:
-  // Both outlive the service.
-  PrecisionService(ModelStore* store, const Lifecycle* lifecycle) : store_(store), lifecycle_(lifecycle) {}
+  // Both outlive the service. `peak_bandwidth`: the machine's, bytes per second.
+  PrecisionService(ModelStore* store, Lifecycle* lifecycle, double peak_bandwidth)
+      : store_(store), lifecycle_(lifecycle), peak_bandwidth_(peak_bandwidth) {}
 
   grpc::ServerWriteReactor<v1::LoadVariantProgress>* LoadVariant(grpc::CallbackServerContext* call,
                                                                  const v1::LoadVariantRequest* request) override;
@@ -36,7 +37,8 @@ class PrecisionService final : public v1::PrecisionService::CallbackService {
 
  private:
   ModelStore* const store_;
-  const Lifecycle* const lifecycle_;
+  Lifecycle* const lifecycle_;
+  const double peak_bandwidth_;
 };
 
 }  // namespace precis::server

@@ -88,6 +88,7 @@ TEST_F(AppTest, WrongUsageIsTwo) {
       {"swamp", "--model=net.onnx", "--calibration=/nowhere"},
       {"compare", "net", "--variants=fp32"},
       {"compare", "net@int8", "--variants=fp32", "--data=/tmp"},
+      {"compare", "net", "--variants=fp32,fp32", "--data=/tmp"},
       {"compare", "net", "--variants=fp32", "--data=/nowhere"},
   };
   for (const auto& words : cases) {
@@ -231,6 +232,13 @@ TEST_F(AppTest, CompareHasTheColumnsThatScriptsRelyOn) {
     for (const char* key : {"variant", "cosine", "weight_bytes", "bytes_per_inference"}) EXPECT_TRUE(row.contains(key));
   }
   EXPECT_EQ(json["variants"][1]["bytes_per_inference"], 950);
+  EXPECT_EQ(json["recommendation"]["variant"].is_string(), true);
+  with_mean.push_back("--html=" + (folder / "report.html").string());
+  EXPECT_EQ(Run(with_mean).code, kDone);
+  std::ifstream page(folder / "report.html");
+  EXPECT_THAT(std::string(std::istreambuf_iterator<char>(page), {}), HasSubstr("<h1>"));
+  with_mean.back() = "--html=/nowhere/report.html";
+  EXPECT_NE(Run(with_mean).code, kDone);
   std::filesystem::remove_all(folder);
 }
 

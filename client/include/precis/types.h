@@ -128,6 +128,7 @@ struct ModelVariants {
   std::vector<std::string> policies;           // variant names that LoadVariant knows for this model
   std::optional<Preprocessing> preprocessing;  // from the model's precision.textproto
   Traffic traffic;                             // of all versions
+  double peak_bandwidth_bytes_per_second = 0;  // of the server's memory; 0: not known
 };
 
 struct LoadVariantRequest {
