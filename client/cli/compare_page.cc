@@ -1,4 +1,4 @@
-// Drawings are SVG in units of their view box, coloured by the page's variables: they scale to a phone and follow dark mode.
+// Top to bottom: the recommendation, its figures, the table, one drawing a question, and the method.
 #include "client/cli/compare_page.h"
 
 #include <algorithm>
@@ -9,28 +9,15 @@
 #include "absl/strings/str_format.h"
 #include "client/cli/comparison_report.h"
 #include "client/cli/html_page.h"
+#include "client/cli/svg.h"
 #include "client/cli/table.h"
 
 namespace precis::cli {
 namespace {
 
-// Of a chart and of its plotting area: about a phone's width, so that the text keeps its size there.
-constexpr double kWidth = 400, kLeft = 84, kRight = 385;
+// The plotting area of a chart.
+constexpr double kLeft = 84, kRight = 385;
 constexpr double kRowHeight = 34;
-constexpr size_t kColors = 6;
-
-constexpr absl::string_view kStyle = R"(<style>
-:root{--v0:#5b6876;--v1:#2672cf;--v2:#13795b;--v3:#c2386f;--v4:#b26a00;--v5:#7a4fd0}
-@media(prefers-color-scheme:dark){:root{--v0:#a9b6c3;--v1:#5fa3f5;--v2:#4cc79a;--v3:#f07aa6;--v4:#f0b13c;--v5:#b699ff}}
-.v0{--c:var(--v0)}.v1{--c:var(--v1)}.v2{--c:var(--v2)}.v3{--c:var(--v3)}.v4{--c:var(--v4)}.v5{--c:var(--v5)}
-.bar{fill:var(--c)}.whisker,.curve{stroke:var(--c);stroke-width:2.5;fill:none}.dot{fill:var(--c)}
-svg{max-width:34rem}
-.grid{stroke:var(--line)}.limit{stroke:var(--ink);stroke-dasharray:4 3}
-td .muted{display:block}
-</style>
-)";
-
-std::string Color(size_t index) { return absl::StrCat("v", index % kColors); }
 
 // The variant's name where there is room for so many characters.
 std::string ShortName(const Json& row) {
@@ -44,20 +31,6 @@ double Number(const Json& json) { return json.is_null() ? NAN : json.get<double>
 // Of a row that may lack the key.
 double Number(const Json& row, const char* key) { return row.contains(key) ? Number(row[key]) : NAN; }
 
-std::string Svg(double height, absl::string_view label, absl::string_view content) {
-  return absl::StrFormat("<figure><svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">%s</svg></figure>\n",
-                         kWidth, height, label, content);
-}
-
-std::string Text(double x, double y, absl::string_view anchor, absl::string_view text, bool strong = false) {
-  return absl::StrFormat("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\"%s>%s</text>", x, y, anchor,
-                         strong ? " class=\"strong\"" : "", EscapeHtml(text));
-}
-
-std::string Line(double x1, double y1, double x2, double y2, absl::string_view css) {
-  return absl::StrFormat("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>", x1, y1, x2, y2, css);
-}
-
 // A linear horizontal axis from `low` to `high`.
 struct Axis {
   double low = 0, high = 1;
@@ -69,8 +42,8 @@ struct Axis {
     const double step = power * (raw / power > 5 ? 10 : raw / power > 2 ? 5 : raw / power > 1 ? 2 : 1);
     std::string svg;
     for (double t = std::ceil(low / step) * step; t <= high + step * 1e-6; t += step) {
-      absl::StrAppend(&svg, Line(At(t), top, At(t), bottom, "grid"),
-                      Text(At(t), bottom + 16, "middle", absl::StrFormat("%g", std::abs(t) < step / 2 ? 0 : t)));
+      absl::StrAppend(&svg, SvgLine(At(t), top, At(t), bottom, "grid"),
+                      SvgText(At(t), bottom + 16, "middle", absl::StrFormat("%g", std::abs(t) < step / 2 ? 0 : t)));
     }
     return svg;
   }
@@ -95,18 +68,18 @@ std::string IntervalChart(const Json& rows, const std::string& key, absl::string
   for (size_t v = 0; v < rows.size(); ++v) {
     const double y = 6 + kRowHeight * (static_cast<double>(v) + 0.6), value = Number(rows[v], key.c_str());
     const double low = Number(rows[v], (key + "_low").c_str()), high = Number(rows[v], (key + "_high").c_str());
-    absl::StrAppend(&svg, Text(kLeft - 8, y + 4, "end", ShortName(rows[v]), true));
+    absl::StrAppend(&svg, SvgText(kLeft - 8, y + 4, "end", ShortName(rows[v]), true));
     if (!std::isfinite(value)) {
-      absl::StrAppend(&svg, Text(kLeft + 8, y + 4, "start", "equal to the reference"));
+      absl::StrAppend(&svg, SvgText(kLeft + 8, y + 4, "start", "equal to the reference"));
       continue;
     }
-    absl::StrAppend(&svg, "<g class=\"", Color(v), "\">");
-    if (std::isfinite(low)) absl::StrAppend(&svg, Line(axis.At(low), y, axis.At(high), y, "whisker"));
+    absl::StrAppend(&svg, "<g class=\"", SeriesClass(v), "\">");
+    if (std::isfinite(low)) absl::StrAppend(&svg, SvgLine(axis.At(low), y, axis.At(high), y, "whisker"));
     absl::StrAppend(
         &svg, absl::StrFormat("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" class=\"dot\"/></g>", axis.At(value), y),
-        Text(std::clamp(axis.At(value), kLeft + 20, kRight - 20), y - 9, "middle", FormatNumber(value, decimals)));
+        SvgText(std::clamp(axis.At(value), kLeft + 20, kRight - 20), y - 9, "middle", FormatNumber(value, decimals)));
   }
-  return Svg(bottom + 22, label, svg);
+  return SvgFigure(bottom + 22, label, svg);
 }
 
 // The share of calls answered within a time, per variant.
@@ -118,8 +91,8 @@ std::string LatencyChart(const Json& rows) {
   std::string svg = axis.Draw(top, bottom);
   for (const int percent : {0, 50, 90, 99}) {
     const double y = bottom - percent / 100.0 * (bottom - top);
-    absl::StrAppend(&svg, Line(kLeft, y, kRight, y, "grid"),
-                    Text(kLeft - 10, y + (percent == 90 ? 10 : 4), "end", absl::StrCat(percent, " %")));
+    absl::StrAppend(&svg, SvgLine(kLeft, y, kRight, y, "grid"),
+                    SvgText(kLeft - 10, y + (percent == 90 ? 10 : 4), "end", absl::StrCat(percent, " %")));
   }
   std::string legend;
   for (size_t v = 0; v < rows.size(); ++v) {
@@ -130,11 +103,11 @@ std::string LatencyChart(const Json& rows) {
       absl::StrAppendFormat(&points, "%.1f,%.1f ", axis.At(x),
                             bottom - static_cast<double>(percent) / 100 * (bottom - top));
     }
-    absl::StrAppend(&svg, "<g class=\"", Color(v), "\"><polyline class=\"curve\" points=\"", points, "\"/></g>");
-    absl::StrAppend(&legend, "<span class=\"chip ", Color(v), "\">", EscapeHtml(rows[v]["variant"].get<std::string>()),
-                    "</span> ");
+    absl::StrAppend(&svg, "<g class=\"", SeriesClass(v), "\"><polyline class=\"curve\" points=\"", points, "\"/></g>");
+    absl::StrAppend(&legend, "<span class=\"chip ", SeriesClass(v), "\">",
+                    EscapeHtml(rows[v]["variant"].get<std::string>()), "</span> ");
   }
-  return absl::StrCat(Svg(bottom + 22, "Share of calls answered within a time", svg), "<p>", legend, "</p>");
+  return absl::StrCat(SvgFigure(bottom + 22, "Share of calls answered within a time", svg), "<p>", legend, "</p>");
 }
 
 // A bar per variant with its text; `limit` (0: none) is a line across with `limit_name`.
@@ -149,16 +122,16 @@ std::string BarChart(const Json& rows, const std::vector<double>& values, const 
   for (size_t v = 0; v < rows.size(); ++v) {
     const double y = 6 + kRowHeight * static_cast<double>(v), value = std::isfinite(values[v]) ? values[v] : 0;
     absl::StrAppend(
-        &svg, Text(kLeft - 8, y + 21, "end", ShortName(rows[v]), true),
+        &svg, SvgText(kLeft - 8, y + 21, "end", ShortName(rows[v]), true),
         absl::StrFormat("<rect x=\"%g\" y=\"%.1f\" width=\"%.1f\" height=\"20\" rx=\"4\" class=\"bar %s\"/>", kLeft,
-                        y + 6, std::max(at(value) - kLeft, 1.0), Color(v)),
-        Text(at(value) + 8, y + 21, "start", texts[v]));
+                        y + 6, std::max(at(value) - kLeft, 1.0), SeriesClass(v)),
+        SvgText(at(value) + 8, y + 21, "start", texts[v]));
   }
   if (limit > 0) {
-    absl::StrAppend(&svg, Line(at(limit), 2, at(limit), bottom, "limit"),
-                    Text(at(limit), bottom + 16, "middle", limit_name));
+    absl::StrAppend(&svg, SvgLine(at(limit), 2, at(limit), bottom, "limit"),
+                    SvgText(at(limit), bottom + 16, "middle", limit_name));
   }
-  return Svg(bottom + (limit > 0 ? 22 : 6), label, svg);
+  return SvgFigure(bottom + (limit > 0 ? 22 : 6), label, svg);
 }
 
 std::string Section(absl::string_view title, absl::string_view note, absl::string_view chart) {
@@ -288,7 +261,7 @@ std::string ComparePage(const Json& result) {
   }
   const double peak = Number(result["peak_bandwidth_bytes_per_second"]);
   std::string body =
-      absl::StrCat(kStyle, "<p class=\"muted\">", EscapeHtml(result["model"].get<std::string>()),
+      absl::StrCat(SeriesStyle(), "<p class=\"muted\">", EscapeHtml(result["model"].get<std::string>()),
                    ": what each precision costs</p><h1>", EscapeHtml(advice["sentence"].get<std::string>()), "</h1>\n");
   if (!advice["doubt"].get<std::string>().empty()) {
     absl::StrAppend(&body, "<p>", EscapeHtml(advice["doubt"].get<std::string>()), "</p>\n");

@@ -6,8 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "client/cli/command.h"
+#include "client/cli/html_page.h"
+#include "client/cli/swamp_page.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal_plot.h"
 #include "engine/accumulate/accumulator.h"
@@ -68,6 +69,7 @@ class SwampCommand final : public Command {
     command->add_option("--sums", sums_, "How many sums to measure; at most 16 million terms altogether")
         ->check(CLI::Range(1, 1 << 20))
         ->capture_default_str();
+    command->add_option("--html", html_, "Write a page with the curves as well")->type_name("FILE");
     command->footer(
         "The accumulators are emulated in software: this is what an accelerator's hardware would give, not this "
         "CPU's.\n"
@@ -107,7 +109,9 @@ class SwampCommand final : public Command {
       }
     }
     if (session.progress_is_terminal) *session.progress << "\r\x1b[K" << std::flush;
-    return Json{{"source", source_}, {"k", dots.k}, {"sums", dots.count}, {"emulated", true}, {"points", points}};
+    Json result{{"source", source_}, {"k", dots.k}, {"sums", dots.count}, {"emulated", true}, {"points", points}};
+    if (!html_.empty()) PRECIS_RETURN_IF_ERROR(WritePage(html_, SwampPage(result)));
+    return result;
   }
 
   void Print(const Json& result, std::ostream& out) const override {
@@ -200,7 +204,7 @@ class SwampCommand final : public Command {
     PrintLogPlot(columns, series, out);
   }
 
-  std::string model_, layer_, calibration_, distribution_ = "uniform", source_;
+  std::string model_, layer_, calibration_, distribution_ = "uniform", source_, html_;
   std::vector<std::string> accumulators_;
   std::vector<int64_t> chunks_;
   int64_t k_ = 0, sums_ = 1024;

@@ -271,6 +271,13 @@ TEST_F(AppTest, SwampMeasuresEveryAccumulatorAndChunk) {
   const Outcome text = Run(words);
   EXPECT_THAT(text.out, HasSubstr("fp16_169"));
   EXPECT_THAT(text.out, HasSubstr("relative rms error over chunk size"));
+  const std::string page = ::testing::TempDir() + "/precis_app_test_swamp.html";
+  ASSERT_EQ(Run({"swamp", "--k=256", "--sums=16", "--html=" + page}).code, kDone);
+  std::ifstream file(page);
+  const std::string html{std::istreambuf_iterator<char>(file), {}};
+  std::filesystem::remove(page);
+  EXPECT_THAT(html, HasSubstr("<polyline"));
+  EXPECT_THAT(html, Not(HasSubstr("nan")));
 }
 
 TEST_F(AppTest, SwampReadsALayerOfAModel) {
