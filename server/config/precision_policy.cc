@@ -83,7 +83,7 @@ absl::StatusOr<quant::CalibrationMethod> MethodOf(v1::CalibrationPolicy::Method 
   switch (method) {
     case v1::CalibrationPolicy::METHOD_UNSPECIFIED: return quant::CalibrationMethod::kDefault;
     case v1::CalibrationPolicy::MIN_MAX: return quant::CalibrationMethod::kMinMax;
-    case v1::CalibrationPolicy::MOVING_AVERAGE: return NotYet("calibration.method", "MOVING_AVERAGE");
+    case v1::CalibrationPolicy::MOVING_AVERAGE: return quant::CalibrationMethod::kMovingAverage;
     case v1::CalibrationPolicy::PERCENTILE: return quant::CalibrationMethod::kPercentile;
     case v1::CalibrationPolicy::ENTROPY: return quant::CalibrationMethod::kEntropy;
     case v1::CalibrationPolicy::MSE: return quant::CalibrationMethod::kMse;

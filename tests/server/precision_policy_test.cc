@@ -39,8 +39,8 @@ TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
   policy.weights.bits = 4;
   policy.execution = quant::Execution::kSimulated;
   for (auto method :
-       {quant::CalibrationMethod::kDefault, quant::CalibrationMethod::kMinMax, quant::CalibrationMethod::kPercentile,
-        quant::CalibrationMethod::kEntropy, quant::CalibrationMethod::kMse}) {
+       {quant::CalibrationMethod::kDefault, quant::CalibrationMethod::kMinMax, quant::CalibrationMethod::kMovingAverage,
+        quant::CalibrationMethod::kPercentile, quant::CalibrationMethod::kEntropy, quant::CalibrationMethod::kMse}) {
     policy.calibration.method = method;
     const auto back = PolicyFromProto(PolicyToProto(policy));
     ASSERT_TRUE(back.ok()) << back.status();
@@ -71,7 +71,6 @@ TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
       {"precision: INT8 weights { symmetric: false }", "weights.symmetric"},
       {"precision: INT8 activations { bits: 4 }", "activations.bits"},
       {"precision: INT8 activations { ranges: DYNAMIC }", "activations.ranges"},
-      {"precision: INT8 calibration { method: MOVING_AVERAGE }", "calibration.method"},
       {"precision: INT8 calibration { source: LIVE_TRAFFIC }", "calibration.source"},
       {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 accumulator: FP16_169 }",
        "accumulation.accumulator"},
