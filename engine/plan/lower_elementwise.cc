@@ -144,7 +144,9 @@ absl::Status LowerBinary(Builder& b, ir::NodeId id, const ir::Binary& op) {
   const bool commutative =
       algorithm && *algorithm != dnnl::algorithm::binary_sub && *algorithm != dnnl::algorithm::binary_div;
   if (b.value(x).shape != shape && commutative && b.value(y).shape == shape) std::swap(x, y);
-  const bool supported = algorithm && OneDnnFloat(b, x) && OneDnnFloat(b, y) && OneDnnFloat(b, output) &&
+  // Levels may be written straight away: over the scale and plus the zero point is one more linear step.
+  const bool quantizes = PerTensorInt8(b.value(output));
+  const bool supported = algorithm && OneDnnFloat(b, x) && OneDnnFloat(b, y) && (OneDnnFloat(b, output) || quantizes) &&
                          b.value(x).shape == shape && !shape.empty() && shape.size() <= 5 && NumElements(shape) > 0;
   if (!supported) return absl::UnimplementedError("");
   const int from = UseDense(b, x);
@@ -159,6 +161,10 @@ absl::Status LowerBinary(Builder& b, ir::NodeId id, const ir::Binary& op) {
   const Desc to(shape, DnnlType(b.Stored(output)), desc.get_strides());
   Attributes a;
   AddPostOps(b, a, id, to, /*allow_sum=*/false);
+  if (quantizes) {
+    const ir::QuantParams& q = *b.value(output).quant;
+    a.ops.append_eltwise(dnnl::algorithm::eltwise_linear, 1 / q.scale(), static_cast<float>(q.zero_point()));
+  }
   const dnnl::binary::primitive_desc pd(b.engine(), *algorithm, desc, seen, to, a.Finish(), true);
   if (!pd || IsReference(pd) || a.attached != n.post_ops.size()) return absl::UnimplementedError("");
   std::vector<Argument> arguments = std::move(a.arguments);

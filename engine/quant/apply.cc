@@ -13,6 +13,7 @@
 #include "engine/quant/equalize.h"
 #include "engine/quant/narrow_float.h"
 #include "engine/quant/simulate.h"
+#include "engine/quant/smooth.h"
 #include "engine/quant/thresholds.h"
 #include "engine/quant/weights.h"
 
@@ -71,6 +72,7 @@ class Int8Rewrite {
         a_, Assign(g_, target_, [&](ir::ValueId v) { return WhyUnusable(StatisticsOf(v), policy_.calibration); }));
     ChooseLevels();
     EqualizeChannels();
+    PRECIS_RETURN_IF_ERROR(SmoothChannels());
     for (ir::NodeId id : a_.order) {
       if (Int8(id) && (RoleIs(id, Role::kConvolution) || RoleIs(id, Role::kProduct))) QuantizeHeavy(id);
     }
@@ -113,6 +115,22 @@ class Int8Rewrite {
       equalized_[v] = Equalize(g_, v, *s);
       levels_[static_cast<size_t>(a_.group[static_cast<size_t>(v)])] = LevelsOf({0, 1}, false, false);
     }
+  }
+
+  // Values that calibration saw smoothed: the weights behind them take the factors; what writes the levels will divide.
+  absl::Status SmoothChannels() {
+    for (size_t v = 0; v < a_.forms.size(); ++v) {
+      const auto value = static_cast<ir::ValueId>(v);
+      const ValueStatistics* s = a_.forms[v] == Form::kConverted ? StatisticsOf(value) : nullptr;
+      if (s == nullptr || s->smoothing.empty()) continue;
+      if (!IsSmoothable(g_, a_, value, policy_)) {
+        return absl::InternalError(absl::StrCat("value \"", g_.value(value).name,
+                                                "\" was smoothed in calibration, but cannot be smoothed here"));
+      }
+      SmoothWeights(g_, a_, value, s->smoothing);
+      reciprocals_[value] = AddReciprocals(g_, value, s->smoothing);
+    }
+    return absl::OkStatus();
   }
 
   // E[x] per input channel, as the (possibly equalized) graph has it; empty when it was not measured.
@@ -177,7 +195,11 @@ class Int8Rewrite {
         if (asks) g_.SetInput(id, slot, copy);
       }
     }
-    g_.AddNode("", ir::Convert{}, {v}, {copy});
+    if (const auto r = reciprocals_.find(v); r != reciprocals_.end()) {
+      g_.AddNode("", ir::Binary{ir::BinaryKind::kMul}, {v, r->second}, {copy});
+    } else {
+      g_.AddNode("", ir::Convert{}, {v}, {copy});
+    }
   }
 
   void Explain(ir::NodeId id) {
@@ -196,6 +218,7 @@ class Int8Rewrite {
   Assignment a_;
   std::vector<Levels> levels_;  // per first of group
   absl::flat_hash_map<ir::ValueId, std::vector<float>> equalized_;
+  absl::flat_hash_map<ir::ValueId, ir::ValueId> reciprocals_;  // of smoothed values whose copy divides
 };
 
 }  // namespace

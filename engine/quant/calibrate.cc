@@ -8,6 +8,7 @@
 #include "engine/quant/assign.h"
 #include "engine/quant/calibration_table.h"
 #include "engine/quant/equalize.h"
+#include "engine/quant/smooth.h"
 #include "engine/quant/thresholds.h"
 
 namespace precis::quant {
@@ -63,13 +64,56 @@ absl::flat_hash_map<ir::ValueId, ValueStatistics::Wanted> Watched(const ir::Grap
   return watched;
 }
 
+// Samples that smoothing is chosen from, before the pass over all of them: it balances channels that differ by large factors, which few samples
+// tell; what lies beyond in the others costs a little resolution or clipping.
+constexpr int64_t kSmoothingSamples = 16;
+
+using RunSample = absl::FunctionRef<absl::Status(int64_t index, absl::FunctionRef<void(const Observation&)>)>;
+
+// Sets `smoothing` of the values that are to be smoothed, from the first `count` samples.
+absl::Status ChooseSmoothing(const ir::Graph& graph, const Assignment& a, const Policy& policy, int64_t count,
+                             RunSample run, CalibrationTable& table) {
+  absl::flat_hash_map<ir::ValueId, ValueStatistics> widths;
+  for (ir::ValueId v = 0; v < graph.num_values(); ++v) {
+    if (IsSmoothable(graph, a, v, policy)) widths[v];
+  }
+  if (widths.empty()) return absl::OkStatus();
+  for (int64_t i = 0; i < count; ++i) {
+    PRECIS_RETURN_IF_ERROR(run(i, [&](const Observation& o) {
+      const auto it = widths.find(o.value);
+      if (it == widths.end()) return;
+      ValueStatistics::Wanted wanted;
+      wanted.channel_axis = ChannelAxis(graph, o.value);
+      wanted.channel_max = true;
+      it->second.Add(o, wanted);
+    }));
+  }
+  for (const auto& [v, s] : widths) {
+    if (s.channel_max.size() != static_cast<size_t>(graph.value(v).shape.back())) continue;  // nothing finite was seen
+    table[graph.value(v).name].smoothing = SmoothingDivisors(graph, a, v, s.channel_max);
+  }
+  return absl::OkStatus();
+}
+
+// The observation with its last dimension divided by `divisors`; the numbers are in `buffer`.
+Observation Smoothed(const Observation& o, const std::vector<float>& divisors, std::vector<float>& buffer) {
+  const auto total = static_cast<size_t>(NumElements(o.shape)), stride = static_cast<size_t>(o.strides.back());
+  buffer.resize(total);
+  for (size_t i = 0; i < total; ++i) buffer[i] = o.data[i] / divisors[i / stride % divisors.size()];
+  return {o.value, buffer.data(), o.shape, o.strides};
+}
+
 }  // namespace
+
+int64_t SampleCount(const Policy& policy, const SampleSource& samples) {
+  const int64_t limit = policy.calibration.sample_limit;
+  return limit > 0 ? std::min(samples.size(), limit) : samples.size();
+}
 
 absl::StatusOr<std::shared_ptr<const CalibrationTable>> Calibrate(const ir::Graph& graph, const Policy& policy,
                                                                   Runner& runner, const SampleSource& samples,
                                                                   const Progress& progress) {
-  int64_t count = samples.size();
-  if (policy.calibration.sample_limit > 0) count = std::min(count, policy.calibration.sample_limit);
+  const int64_t count = SampleCount(policy, samples);
   if (count <= 0) return absl::FailedPreconditionError("there are no calibration samples");
   // With VNNI, so that the table serves any target: lesser ones quantize fewer values.
   PRECIS_ASSIGN_OR_RETURN(const Assignment assignment,
@@ -79,13 +123,19 @@ absl::StatusOr<std::shared_ptr<const CalibrationTable>> Calibrate(const ir::Grap
   for (const auto& [value, unused] : wanted) watched.push_back(value);
   std::sort(watched.begin(), watched.end());
 
-  auto table = std::make_shared<CalibrationTable>();
-  for (int64_t i = 0; i < count; ++i) {
-    if (progress) progress("calibrate", static_cast<double>(i) / static_cast<double>(count));
+  const auto run = [&](int64_t i, absl::FunctionRef<void(const Observation&)> observe) -> absl::Status {
     PRECIS_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, samples.Sample(i));
     PRECIS_RETURN_IF_ERROR(CheckSample(graph, sample, i));
-    PRECIS_RETURN_IF_ERROR(runner.Run(sample, watched, [&](const Observation& o) {
-      (*table)[graph.value(o.value).name].Add(o, wanted.at(o.value));
+    return runner.Run(sample, watched, observe);
+  };
+  auto table = std::make_shared<CalibrationTable>();
+  PRECIS_RETURN_IF_ERROR(ChooseSmoothing(graph, assignment, policy, std::min(count, kSmoothingSamples), run, *table));
+  std::vector<float> smoothed;
+  for (int64_t i = 0; i < count; ++i) {
+    if (progress) progress("calibrate", static_cast<double>(i) / static_cast<double>(count));
+    PRECIS_RETURN_IF_ERROR(run(i, [&](const Observation& o) {
+      ValueStatistics& s = (*table)[graph.value(o.value).name];
+      s.Add(s.smoothing.empty() ? o : Smoothed(o, s.smoothing, smoothed), wanted.at(o.value));
     }));
   }
   if (progress) progress("calibrate", 1.0);

@@ -28,6 +28,8 @@ struct ValueStatistics {
   std::vector<double> channel_sums;  // over the positions looked at; empty unless asked for
   int64_t positions = 0;             // looked at for channel_sums
   std::vector<float> channel_max;    // largest |x| per channel, over all positions; empty unless asked for
+  // Channel j was divided by smoothing[j] before anything above was counted (see smooth.h); empty: it was not.
+  std::vector<float> smoothing;
 
   // What to gather besides minima and maxima.
   struct Wanted {
@@ -59,6 +61,7 @@ class CalibrationTable {
  public:
   ValueStatistics& operator[](const std::string& value) { return values_[value]; }
   const ValueStatistics* Find(const std::string& value) const;
+  const absl::flat_hash_map<std::string, ValueStatistics>& values() const { return values_; }
 
  private:
   absl::flat_hash_map<std::string, ValueStatistics> values_;

@@ -44,6 +44,9 @@ class SampleSource {
   virtual absl::StatusOr<std::vector<Tensor>> Sample(int64_t index) const = 0;
 };
 
+// How many of the samples Calibrate looks at.
+int64_t SampleCount(const Policy& policy, const SampleSource& samples);
+
 // Per-value result of calibration, by value name (stable over input shapes), so that other shapes of the same model reuse it.
 class CalibrationTable;
 

@@ -54,6 +54,12 @@ std::vector<Form> Forms() {
           {"S8Shifted", DataType::kS8, ir::QuantParams{{0.0111f}, {-20}, -1}}};
 }
 
+std::vector<Form> LevelForms() {
+  std::vector<Form> forms = Forms();
+  std::erase_if(forms, [](const Form& form) { return !form.quant; });
+  return forms;
+}
+
 ValueId ConvertTo(GraphBuilder& b, ValueId x, const Form& form) {
   ir::Graph& graph = b.graph();
   const ValueId y = graph.AddValue("converted", form.dtype, graph.value(x).shape);
@@ -129,6 +135,38 @@ INSTANTIATE_TEST_SUITE_P(AllPairs, ConvertTest,
                          [](const auto& test) {
                            return std::get<0>(test.param).name + "To" + std::get<1>(test.param).name;
                          });
+
+// --- A product by a constant per channel that writes levels: what stands before a smoothed matrix product ---
+
+class ScaledLevelsTest : public ::testing::TestWithParam<Form> {};
+
+TEST_P(ScaledLevelsTest, RoundsTheProductOnce) {
+  const Form& form = GetParam();
+  for (const Shape& shape : std::vector<Shape>{{3, 40}, {1, 7, 384}, {2, 3, 5, 19}, {1, 1}}) {
+    GraphBuilder b(11);
+    const ValueId x = b.Input(shape);
+    Tensor factors = RandomTensor(b.random(), {shape.back()}, 0.2f, 1.7f);
+    const Tensor copy = factors.Clone();
+    const ValueId levels = b.graph().AddValue("levels", form.dtype, shape);
+    b.graph().value(levels).quant = form.quant;
+    b.graph().AddNode("", ir::Binary{ir::BinaryKind::kMul}, {x, b.Constant(std::move(factors))}, {levels});
+    b.Output(ConvertTo(b, levels, Form{"", DataType::kF32, {}}));
+    const auto inputs = RandomInputs(b.graph(), b.random(), -2.5f, 2.5f);
+    const auto got = RunPlan(b.graph(), inputs);
+    ASSERT_TRUE(got.ok()) << got.status();
+    const auto in = inputs[0].As<float>(), out = (*got)[0].As<float>(), m = copy.As<float>();
+    int off = 0;
+    for (size_t i = 0; i < in.size(); ++i) {
+      const float want = form.Round(in[i] * m[i % m.size()]);
+      off += std::abs(out[i] - want) > form.quant->scale() / 2;
+      ASSERT_NEAR(out[i], want, 1.01f * form.quant->scale()) << ShapeToString(shape) << " element " << i;
+    }
+    EXPECT_LE(off, static_cast<int>(in.size() / 50));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, ScaledLevelsTest, ::testing::ValuesIn(LevelForms()),
+                         [](const auto& test) { return test.param.name; });
 
 // --- Ports of 16-bit floats: what a model exported in half precision has ---
 
