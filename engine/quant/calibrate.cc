@@ -51,6 +51,8 @@ absl::flat_hash_map<ir::ValueId, ValueStatistics::Wanted> Watched(const ir::Grap
     if (a.forms[static_cast<size_t>(v)] == Form::kFloat) continue;
     const ir::ValueId source = SourceOf(graph, v);
     const ir::NodeId producer = graph.producer(source);
+    // What was moved in f32 has levels of its own.
+    if (source != v && !a.int8[static_cast<size_t>(graph.producer(v))]) want(v).histogram = true;
     // A concatenation's range is that of its inputs.
     if (producer == ir::kNoNode || !std::holds_alternative<ir::Concat>(graph.node(producer).op))
       want(source).histogram = true;

@@ -45,6 +45,17 @@ TEST(CalibrateTest, WatchesWhatInt8NeedsLevelsFor) {
   EXPECT_GE(y->min, 0);
 }
 
+TEST(CalibrateTest, WatchesWhatWasMovedInF32) {
+  GraphBuilder b;
+  const ir::ValueId flat = b.Node(ir::Flatten{1}, {b.Input({1, 3, 4, 4})});
+  b.Output(b.Node(ir::MatMul{}, {flat, b.Weights({48, 4})}));
+  b.Output(b.Unary(ir::UnaryKind::kExp, flat));  // keeps it in f32; the product reads a copy
+  const auto table = CalibrateRandomly(b.graph(), kInt8);
+  const ValueStatistics* s = table->Find(b.graph().value(flat).name);
+  ASSERT_NE(s, nullptr);
+  EXPECT_FALSE(s->histogram.empty());
+}
+
 TEST(CalibrateTest, StopsAtTheSampleLimit) {
   TwoConvolutions net;
   Policy policy = kInt8;
