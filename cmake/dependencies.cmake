@@ -9,7 +9,8 @@
 #   protobuf::libprotobuf, protobuf::protoc
 #   gRPC::grpc++, gRPC::grpc++_reflection, gRPC::grpc_cpp_plugin
 #   prometheus-cpp::core, prometheus-cpp::pull
-#   nlohmann_json::nlohmann_json, JPEG::JPEG, PNG::PNG, ZLIB::ZLIB, CLI11::CLI11
+#   nlohmann_json::nlohmann_json, JPEG::JPEG, PNG::PNG, ZLIB::ZLIB, CLI11::CLI11,
+#   OpenSSL::Crypto
 #   GTest::gtest, GTest::gmock, GTest::gtest_main, benchmark::benchmark
 #
 # ONNX Runtime is never among them: it registers the same ONNX schemas as libonnx, so one process cannot hold both.
@@ -24,6 +25,7 @@ find_package(nlohmann_json CONFIG REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
+find_package(OpenSSL REQUIRED)  # SHA-256 of what is cached
 find_package(ZLIB REQUIRED)  # beneath PNG, and in .npz files
 find_package(GTest CONFIG REQUIRED)
 find_package(benchmark CONFIG REQUIRED)

@@ -8,6 +8,7 @@
 #include "engine/base/status_macros.h"
 #include "engine/pipeline.h"
 #include "engine/plan/cpu_features.h"
+#include "engine/quant/calibration_cache.h"
 #include "engine/quant/samples.h"
 #include "engine/variant.h"
 
@@ -60,6 +61,29 @@ class Phases {
   Clock::time_point start_;
 };
 
+// The table of the cache, where there is one and it has it; else a new one, which goes there.
+absl::StatusOr<std::shared_ptr<const quant::CalibrationTable>> RecallOrCalibrate(
+    const ModelFile& file, const ir::Graph& graph, const LoadOptions& options, const quant::SampleSource& samples,
+    const Phases& phases, VariantInfo& info) {
+  const std::string& folder = options.calibration_cache;
+  quant::CalibrationKey key{};
+  if (!folder.empty()) {
+    PRECIS_ASSIGN_OR_RETURN(key, quant::KeyOfCalibration(file.path(), graph, options.policy, samples));
+    auto table = quant::ReadCalibration(folder, key);
+    info.calibration_recalled = table.ok();
+    if (table.ok()) return table;
+    if (!absl::IsNotFound(table.status())) info.calibration_cache_warning = std::string(table.status().message());
+  }
+  auto runner = MakeCalibrationRunner(graph, info.threads);
+  PRECIS_ASSIGN_OR_RETURN(auto table,
+                          quant::Calibrate(graph, options.policy, *runner, samples,
+                                           [&](const std::string&, double fraction) { phases.Report(fraction); }));
+  if (folder.empty()) return table;
+  if (const absl::Status written = quant::WriteCalibration(folder, key, *table); !written.ok())
+    info.calibration_cache_warning = std::string(written.message());
+  return table;
+}
+
 absl::Status WarmUp(const Variant& variant, const std::vector<Shape>& shapes) {
   PRECIS_ASSIGN_OR_RETURN(auto session, variant.NewSession());
   std::vector<Tensor> zeros;
@@ -105,10 +129,7 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
       PRECIS_ASSIGN_OR_RETURN(other_shapes, Optimise(*file_, sample_shapes));
     }
     const ir::Graph& calibrated = other_shapes.has_value() ? *other_shapes : graph;
-    auto runner = MakeCalibrationRunner(calibrated, info.threads);
-    PRECIS_ASSIGN_OR_RETURN(table,
-                            quant::Calibrate(calibrated, options.policy, *runner, *samples,
-                                             [&](const std::string&, double fraction) { phases.Report(fraction); }));
+    PRECIS_ASSIGN_OR_RETURN(table, RecallOrCalibrate(*file_, calibrated, options, *samples, phases, info));
   }
 
   auto plans = std::make_unique<PlanCache>(file_, options.policy, table, info.threads, options.max_cached_plans);

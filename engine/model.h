@@ -40,6 +40,8 @@ struct VariantInfo {
   int64_t weight_bytes = 0;               // prepacked weights held in memory
   int64_t arena_bytes = 0;                // activations of one session, for the shapes compiled at load
   int64_t weight_bytes_per_run = 0, activation_bytes_per_run = 0;  // memory traffic of one run at those shapes
+  bool calibration_recalled = false;      // read from LoadOptions::calibration_cache instead of measured
+  std::string calibration_cache_warning;  // what was wrong with that folder or its file; the load went on without it
 };
 
 struct LoadOptions {
@@ -47,6 +49,9 @@ struct LoadOptions {
   quant::Policy policy;
   int threads = 1;              // threads a run uses; sessions must be used from one thread at a time
   std::string calibration_dir;  // holds .npy / .npz files; needed by int8
+  // Folder that keeps results of calibration, made where it is missing; a load of the same file, samples and policy takes them from there.
+  // Empty: none. A file that cannot be trusted, or written, costs a calibration and a warning in VariantInfo, never the load.
+  std::string calibration_cache;
   std::vector<Shape>
       warm_shapes;  // concrete shapes to compile at load; empty: unknown dims become those of the calibration data, else 1
   int max_cached_plans = 16;  // plans kept per variant, one per concrete input shape; least recently used goes first

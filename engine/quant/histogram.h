@@ -2,6 +2,7 @@
 #define PRECIS_ENGINE_QUANT_HISTOGRAM_H_
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace precis::quant {
@@ -14,6 +15,10 @@ namespace precis::quant {
 class Histogram {
  public:
   static constexpr int kBins = 8192;
+
+  Histogram() = default;
+  // One that has counted already: `bins` is empty or kBins long.
+  Histogram(float range, std::vector<double> bins) : range_(range), bins_(std::move(bins)) {}
 
   // Makes room for |x| <= abs_max (finite), keeping what was counted.
   void Cover(float abs_max);

@@ -3,9 +3,15 @@
 
 #include "engine/tensor/npy.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <bit>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <optional>
@@ -198,13 +204,33 @@ std::string FormatNpz(const std::map<std::string, TensorView>& tensors) {
 }
 
 absl::Status WriteFileAtomically(const std::string& path, std::string_view content) {
-  const std::string draft = path + ".part";
-  std::ofstream file(draft, std::ios::binary);
-  file.write(content.data(), static_cast<std::streamsize>(content.size()));
-  file.close();
-  if (!file || std::rename(draft.c_str(), path.c_str()) != 0) {
+  constexpr char kSuffix[] = ".part";
+  const auto fail = [&] {
+    return absl::UnavailableError(absl::StrCat(path, ": cannot write: ", std::strerror(errno)));
+  };
+  std::string draft = absl::StrCat(path, ".XXXXXX", kSuffix);
+  const int file = mkostemps(draft.data(), static_cast<int>(sizeof kSuffix) - 1, O_CLOEXEC);
+  if (file < 0) return fail();
+  bool written = true;
+  while (written && !content.empty()) {
+    const ssize_t count = write(file, content.data(), content.size());
+    written = count > 0 || (count < 0 && errno == EINTR);
+    if (count > 0) content.remove_prefix(static_cast<size_t>(count));
+  }
+  constexpr mode_t kReadableByAll = 0644;
+  written = written && fchmod(file, kReadableByAll) == 0 && fsync(file) == 0;
+  written = close(file) == 0 && written;
+  if (!written || std::rename(draft.c_str(), path.c_str()) != 0) {
+    const absl::Status status = fail();
     std::remove(draft.c_str());
-    return absl::UnavailableError(absl::StrCat(path, ": cannot write"));
+    return status;
+  }
+  // The name too, where the folder can be opened: the content is safe either way.
+  const size_t slash = path.find_last_of('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  if (const int names = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); names >= 0) {
+    fsync(names);
+    close(names);
   }
   return absl::OkStatus();
 }

@@ -29,7 +29,8 @@ std::string FormatNpy(const TensorView& tensor);
 // The content of an uncompressed .npz file.
 std::string FormatNpz(const std::map<std::string, TensorView>& tensors);
 
-// Writes `content` to `path`; the file appears whole or not at all.
+// Writes `content` to `path`; the file appears whole or not at all, whenever the process or the machine stops, and whoever else writes it. A process
+// killed on the way leaves a draft of the name `path`.XXXXXX.part.
 absl::Status WriteFileAtomically(const std::string& path, std::string_view content);
 
 }  // namespace precis

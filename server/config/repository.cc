@@ -128,6 +128,7 @@ ModelSource ReadModel(const std::string& name, const fs::path& path) {
   std::error_code error;
   const bool is_directory = fs::is_directory(path, error);
   const fs::path home = is_directory ? path : path.parent_path();
+  source.folder = home.empty() ? "." : home.string();
   source.calibration_dir = (home / "calibration").string();
   if (is_directory) {
     source.status = ReadModelDirectory(path, &source);

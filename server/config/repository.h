@@ -26,6 +26,7 @@ struct ModelSource {
   std::string name;
   absl::Status status;
   std::map<int64_t, std::string> versions;  // number -> .onnx file; those that version_policy chooses
+  std::string folder;                       // where the model's files are
   std::string calibration_dir;              // may not exist
   inference::ModelConfig config;            // as written; empty without a file
   v1::ModelPrecision precision;             // the same

@@ -57,6 +57,7 @@ std::vector<std::string> ParseLoad(const std::vector<std::string>& values) {
 struct RawFlags {
   std::vector<std::string> models;
   std::vector<std::string> load = {"all"};
+  std::string calibration_cache;
   double poll_seconds = 15, drain_seconds = 5, drain_timeout_seconds = 30;
 };
 
@@ -87,6 +88,13 @@ void AddModelFlags(CLI::App& app, ServerOptions& options, RawFlags& raw) {
       ->type_name("SECONDS")
       ->check(CLI::PositiveNumber.description(""))
       ->capture_default_str();
+  app.add_option(
+         "--calibration_cache", raw.calibration_cache,
+         "Folder that keeps results of int8's calibration, so that the next load of the same model, samples and "
+         "policy skips it; empty: keep none [.precis_cache in the model's folder, where that can be written]")
+      ->group(group)
+      ->type_name("DIR")
+      ->expected(0, 1);
   app.add_flag("--strict_readiness", options.strict_readiness, "Not ready when a model named by --load failed")
       ->group(group);
 }
@@ -174,6 +182,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
   }
   PRECIS_ASSIGN_OR_RETURN(options.models, ParseModels(raw.models));
   options.load = ParseLoad(raw.load);
+  if (app.get_option("--calibration_cache")->count() > 0) options.calibration_cache = raw.calibration_cache;
   for (const double seconds : {raw.poll_seconds, raw.drain_seconds, raw.drain_timeout_seconds}) {
     if (!std::isfinite(seconds)) {
       return absl::InvalidArgumentError(

@@ -4,6 +4,7 @@
 // The command line of precisd as values.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct ServerOptions {
   ControlMode control_mode = ControlMode::kExplicit;
   bool strict_readiness = false;  // not ready when a model named by `load` failed
   absl::Duration poll_interval = absl::Seconds(15);
+  // Folder that keeps results of calibration; empty: none; not set: .precis_cache in each model's folder, where that can be written.
+  std::optional<std::string> calibration_cache;
 
   std::string grpc_address = "0.0.0.0";
   int grpc_port = 8001;     // 0: a free one

@@ -2,6 +2,7 @@
 // and pins are waited for, without it.
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -47,6 +48,23 @@ absl::StatusOr<std::vector<Shape>> ShapesToCompile(const std::vector<std::pair<s
     shapes.push_back(it->second);
   }
   return shapes;
+}
+
+// Where calibration results of a model are kept; empty: nowhere, as in a container whose models are read-only.
+std::string CalibrationCacheOf(const ModelSource& source, const std::optional<std::string>& configured) {
+  if (configured.has_value()) return *configured;
+  const std::string folder = source.folder + "/.precis_cache";
+  const bool exists = access(folder.c_str(), F_OK) == 0;
+  return access((exists ? folder : source.folder).c_str(), W_OK | X_OK) == 0 ? folder : "";
+}
+
+void LogCalibration(const VariantInfo& info, const std::string& name, const std::string& cache) {
+  const auto took = info.load_ms.find("calibrate");
+  if (took == info.load_ms.end()) return;
+  if (!info.calibration_cache_warning.empty()) LOG(WARNING) << "calibration cache: " << info.calibration_cache_warning;
+  LOG(INFO) << "calibration of " << name << ": "
+            << (info.calibration_recalled ? "taken from " + cache : "measured, not taken from a cache") << ", "
+            << static_cast<int64_t>(took->second) << " ms";
 }
 
 }  // namespace
@@ -199,9 +217,11 @@ absl::StatusOr<std::unique_ptr<ServedVariant>> ModelStore::MakeServed(const Load
   options.policy = plan.policy;
   options.threads = options_.threads;
   options.calibration_dir = plan.source.calibration_dir;
+  options.calibration_cache = CalibrationCacheOf(plan.source, options_.calibration_cache);
   PRECIS_ASSIGN_OR_RETURN(options.warm_shapes, ShapesToCompile(plan.warm_shapes, served->signature, model->inputs()));
   options.progress = progress;
   PRECIS_ASSIGN_OR_RETURN(served->variant, model->LoadVariant(options));
+  LogCalibration(served->variant->info(), JoinModelName(plan.source.name, plan.variant), options.calibration_cache);
   served->metrics = metrics_->ForVariant(served->model, served->version_text, served->name);
   WorkerPoolOptions pool;
   pool.workers = options_.workers;

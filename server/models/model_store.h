@@ -76,6 +76,7 @@ struct ModelStoreOptions {
   int workers = 1;
   int queue_size = 1024;
   int load_threads = 1;
+  std::optional<std::string> calibration_cache;  // as ServerOptions'
 };
 
 class ModelStore {

@@ -340,6 +340,50 @@ TEST_F(ModelTest, CalibratesAtTheSamplesShapesWhateverIsCompiled) {
   EXPECT_EQ(Run(*NewSession(Load(model, options)), Images(4)), want);
 }
 
+TEST_F(ModelTest, ASecondLoadTakesCalibrationFromTheCache) {
+  LoadOptions options = Options("int8");
+  options.calibration_dir = Calibration();
+  const auto load = [&](const std::shared_ptr<const Model>& model) { return Load(model, options)->info(); };
+  const auto model = Open(Classifier());
+  EXPECT_FALSE(load(model).calibration_recalled);  // no folder, no cache
+  options.calibration_cache = PathOf("cache");
+  EXPECT_FALSE(load(model).calibration_recalled);
+  EXPECT_TRUE(load(model).calibration_recalled);
+  const auto measured = Run(*NewSession(Load(Open(Classifier()), Options("fp32"))), Images(2));
+  const auto recalled = Load(Open(Classifier()), options);
+  EXPECT_TRUE(recalled->info().calibration_recalled);
+  EXPECT_THAT(Run(*NewSession(recalled), Images(2)), Pointwise(FloatNear(0.3f), measured));
+
+  options.policy.calibration.method = quant::CalibrationMethod::kMinMax;
+  EXPECT_FALSE(load(model).calibration_recalled);  // another policy
+  options.policy = *quant::BuiltInPolicy("int8");
+  EXPECT_FALSE(load(Open(Classifier(2))).calibration_recalled);  // another network in the same place
+  EXPECT_TRUE(load(Open(Classifier(1))).calibration_recalled);
+  ASSERT_TRUE(WriteFileAtomically(options.calibration_dir + "/images.npy", FormatNpy(Images(16, 10).view())).ok());
+  EXPECT_FALSE(load(Open(Classifier(1))).calibration_recalled);  // other data
+}
+
+TEST_F(ModelTest, ADamagedCacheCostsACalibrationAndAWarning) {
+  LoadOptions options = Options("int8");
+  options.calibration_dir = Calibration();
+  options.calibration_cache = PathOf("cache");
+  const auto model = Open(Classifier());
+  Load(model, options);
+  for (const auto& file : std::filesystem::directory_iterator(options.calibration_cache))
+    std::filesystem::resize_file(file.path(), 1000);
+  const VariantInfo damaged = Load(model, options)->info();
+  EXPECT_FALSE(damaged.calibration_recalled);
+  EXPECT_THAT(damaged.calibration_cache_warning, HasSubstr(options.calibration_cache));
+  const VariantInfo repaired = Load(model, options)->info();
+  EXPECT_TRUE(repaired.calibration_recalled);
+  EXPECT_EQ(repaired.calibration_cache_warning, "");
+
+  options.calibration_cache = PathOf("model.onnx") + "/cache";  // no folder can be made there
+  const VariantInfo unwritten = Load(model, options)->info();
+  EXPECT_FALSE(unwritten.calibration_recalled);
+  EXPECT_THAT(unwritten.calibration_cache_warning, HasSubstr("cannot make the folder"));
+}
+
 TEST_F(ModelTest, FileThatChangedIsNotMixedWithWhatIsLoaded) {
   const auto model = Open(Classifier());
   const auto variant = Load(model, Options("fp32"));

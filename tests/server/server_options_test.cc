@@ -49,6 +49,12 @@ TEST(ServerOptionsTest, ReadsModesAndTimes) {
   EXPECT_EQ(line->options.grpc_port, 0);
 }
 
+TEST(ServerOptionsTest, TellsNoCalibrationCacheFromTheUsualOne) {
+  EXPECT_FALSE(Parse({"--model_repository=/m"})->options.calibration_cache.has_value());
+  EXPECT_EQ(Parse({"--model_repository=/m", "--calibration_cache="})->options.calibration_cache, "");
+  EXPECT_EQ(Parse({"--model_repository=/m", "--calibration_cache=/c"})->options.calibration_cache, "/c");
+}
+
 TEST(ServerOptionsTest, NamesTheFlagThatIsWrong) {
   for (const char* flag : {"--grpc_port=70000", "--threads=0", "--model_control_mode=maybe", "--nonsense=1",
                            "--model=x", "--model=../x=/y", "--queue_size=-1", "--drain_seconds=nan"}) {
@@ -66,7 +72,7 @@ TEST(ServerOptionsTest, HelpNamesEveryFlag) {
   ASSERT_TRUE(line.ok()) << line.status();
   for (const char* flag : {"--model_repository", "--model ", "--load", "--grpc_port", "--metrics_port", "--threads",
                            "--workers", "--queue_size", "--model_control_mode", "--strict_readiness", "--drain_seconds",
-                           "--max_message_bytes", "--repository_poll_secs"}) {
+                           "--max_message_bytes", "--repository_poll_secs", "--calibration_cache"}) {
     EXPECT_NE(line->text.find(flag), std::string::npos) << flag << "\n" << line->text;
   }
 }

@@ -109,15 +109,21 @@ TEST(NpyTest, MissingFileIsNotFoundAndNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("/nowhere/x.npy"));
 }
 
-TEST(NpyTest, FilesAppearWhole) {
-  const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "precis_npy_test.npy";
+TEST(NpyTest, FilesAppearWholeAndLeaveNoDrafts) {
+  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "precis_npy_test";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const std::filesystem::path path = folder / "x.npy";
   const Tensor tensor = Tensor::From<int64_t>({2}, {7, -7});
+  ASSERT_TRUE(WriteFileAtomically(path, "what stood there before").ok());
   ASSERT_TRUE(WriteFileAtomically(path, FormatNpy(tensor.view())).ok());
   const absl::StatusOr<Tensor> read = ReadNpy(path);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_THAT(read->As<int64_t>(), ElementsAre(7, -7));
-  EXPECT_FALSE(std::filesystem::exists(path.string() + ".part"));
-  std::filesystem::remove(path);
+  std::filesystem::create_directories(folder / "taken");
+  EXPECT_FALSE(WriteFileAtomically(folder / "taken", "x").ok());
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 2);
+  std::filesystem::remove_all(folder);
   EXPECT_FALSE(WriteFileAtomically("/nowhere/x.npy", "x").ok());
 }
 
