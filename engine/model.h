@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/quant/policy.h"
@@ -84,11 +85,39 @@ class Session {
   // when their dtype and shape fit. A new combination of input shapes compiles a plan first (cached).
   // Errors: InvalidArgument names the input, what was expected and what came.
   virtual absl::Status Run(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs) = 0;
+  // The same for work of low importance: calls `between_layers` before each layer, where it may wait while others run, or
+  // return false to end the run (Cancelled).
+  virtual absl::Status RunPaced(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs,
+                                absl::FunctionRef<bool()> between_layers) = 0;
   // Runs once with per-layer times, after `warm_up` runs; median of `repetitions`.
   virtual absl::StatusOr<std::vector<Layer>> Profile(const std::vector<TensorView>& inputs, int warm_up,
                                                      int repetitions) = 0;
   // Sum over the plan's oneDNN primitives of each one's median time alone on warm buffers, milliseconds: the floor of this plan.
   virtual absl::StatusOr<double> FloorMilliseconds(const std::vector<TensorView>& inputs) = 0;
+};
+
+// An integer layer's input, as calibration saw it.
+struct LayerInput {
+  std::string layer;
+  std::vector<double> expected;  // share of calibration's numbers in each of a few intervals; empty: not known
+};
+// The same input on other data. Sums add up.
+struct LayerInputCounts {
+  double elements = 0, clipped = 0;  // clipped: beyond what the layer's levels cover
+  std::vector<double> shares;        // of this data's numbers, in the same intervals
+};
+
+// Shows whether the numbers inside a quantized variant are still those that it was calibrated on, by running the f32 network and
+// looking at them before they are rounded. Not thread-safe.
+class InputProbe {
+ public:
+  virtual ~InputProbe() = default;
+  virtual const std::vector<LayerInput>& layers() const = 0;
+  // One run on `inputs`, of whose first dimensions only as many rows are read as the variant was compiled for at load; one entry per
+  // layer. `between_layers` is called between layers; a run that it would end goes on to its own. Errors: InvalidArgument for
+  // inputs of other shapes than those.
+  virtual absl::StatusOr<std::vector<LayerInputCounts>> Run(const std::vector<TensorView>& inputs,
+                                                            absl::FunctionRef<bool()> between_layers) = 0;
 };
 
 // A model at one precision, compiled. Immutable and thread-safe.
@@ -99,6 +128,10 @@ class Variant {
   virtual const std::vector<TensorSpec>& inputs() const = 0;
   virtual const std::vector<TensorSpec>& outputs() const = 0;
   virtual absl::StatusOr<std::unique_ptr<Session>> NewSession() const = 0;
+  // A session whose runs use one thread, whatever the variant was compiled for.
+  virtual absl::StatusOr<std::unique_ptr<Session>> NewBackgroundSession() const = 0;
+  // Null when calibration decided nothing in this variant. Compiles an f32 plan of one thread, with f32 weights of its own.
+  virtual absl::StatusOr<std::unique_ptr<InputProbe>> NewInputProbe() const = 0;
   // Layers of the plan for the given shapes (empty: those compiled at load), without times.
   virtual absl::StatusOr<std::vector<Layer>> DescribePlan(const std::vector<Shape>& input_shapes) const = 0;
 };

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/input_probe.h"
 
 namespace precis {
 namespace {
@@ -14,12 +15,21 @@ constexpr size_t kContextsPerSession = 8;
 
 class SessionImpl : public Session {
  public:
-  explicit SessionImpl(std::shared_ptr<const VariantImpl> variant) : variant_(std::move(variant)) {}
+  // `plans` belong to the variant.
+  SessionImpl(std::shared_ptr<const VariantImpl> variant, PlanCache& plans)
+      : variant_(std::move(variant)), plans_(plans) {}
 
   absl::Status Run(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs) override {
     PRECIS_ASSIGN_OR_RETURN(exec::Context * context, Prepare(inputs));
     BindOutputs(context->plan(), outputs);
     return context->Run(in_, out_);
+  }
+
+  absl::Status RunPaced(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs,
+                        absl::FunctionRef<bool()> between_layers) override {
+    PRECIS_ASSIGN_OR_RETURN(exec::Context * context, Prepare(inputs));
+    BindOutputs(context->plan(), outputs);
+    return context->RunPaced(in_, out_, between_layers);
   }
 
   absl::StatusOr<std::vector<Layer>> Profile(const std::vector<TensorView>& inputs, int warm_up,
@@ -32,6 +42,7 @@ class SessionImpl : public Session {
   void BindOutputs(const plan::Plan& plan, std::vector<Tensor>* outputs);
 
   const std::shared_ptr<const VariantImpl> variant_;
+  PlanCache& plans_;
   std::list<std::unique_ptr<exec::Context>> contexts_;  // most recent first
   std::vector<const void*> in_;
   std::vector<void*> out_;
@@ -73,7 +84,7 @@ absl::StatusOr<exec::Context*> SessionImpl::Prepare(const std::vector<TensorView
   if (it == contexts_.end()) {
     std::vector<Shape> shapes;
     for (const TensorView& t : inputs) shapes.push_back(t.shape);
-    PRECIS_ASSIGN_OR_RETURN(auto plan, variant_->plans().Get(shapes));
+    PRECIS_ASSIGN_OR_RETURN(auto plan, plans_.Get(shapes));
     try {
       contexts_.push_front(std::make_unique<exec::Context>(std::move(plan)));
     } catch (const std::bad_alloc&) {
@@ -188,8 +199,24 @@ VariantImpl::VariantImpl(std::shared_ptr<const ModelFile> file, std::unique_ptr<
                          std::vector<Shape> shapes)
     : file_(std::move(file)), plans_(std::move(plans)), info_(std::move(info)), shapes_(std::move(shapes)) {}
 
+std::unique_ptr<PlanCache> PlanCache::OfOneThread() const {
+  return std::make_unique<PlanCache>(file_, policy_, table_, 1, static_cast<int>(capacity_));
+}
+
 absl::StatusOr<std::unique_ptr<Session>> VariantImpl::NewSession() const {
-  return std::unique_ptr<Session>(std::make_unique<SessionImpl>(shared_from_this()));
+  return std::unique_ptr<Session>(std::make_unique<SessionImpl>(shared_from_this(), *plans_));
+}
+
+absl::StatusOr<std::unique_ptr<Session>> VariantImpl::NewBackgroundSession() const {
+  if (info_.threads == 1) return NewSession();
+  absl::MutexLock lock(&background_mutex_);
+  if (background_plans_ == nullptr) background_plans_ = plans_->OfOneThread();
+  return std::unique_ptr<Session>(std::make_unique<SessionImpl>(shared_from_this(), *background_plans_));
+}
+
+absl::StatusOr<std::unique_ptr<InputProbe>> VariantImpl::NewInputProbe() const {
+  if (plans_->table() == nullptr) return std::unique_ptr<InputProbe>();
+  return MakeInputProbe(plans_->file(), plans_->policy(), *plans_->table(), shapes_);
 }
 
 absl::StatusOr<std::vector<Layer>> VariantImpl::DescribePlan(const std::vector<Shape>& input_shapes) const {

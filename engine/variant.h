@@ -23,6 +23,12 @@ class PlanCache {
   // The plan for `shapes`, compiled if need be (one compilation at a time).
   absl::StatusOr<std::shared_ptr<const plan::Plan>> Get(const std::vector<Shape>& shapes);
 
+  const ModelFile& file() const { return *file_; }
+  const quant::Policy& policy() const { return policy_; }
+  const quant::CalibrationTable* table() const { return table_.get(); }  // null: the policy needs none
+  // An empty cache of plans of one thread for the same variant.
+  std::unique_ptr<PlanCache> OfOneThread() const;
+
   // Quantizes and compiles `graph` (optimised, f32) and keeps the plan. `begin_phase` hears "quantize" and "compile".
   absl::StatusOr<std::shared_ptr<const plan::Plan>> Compile(ir::Graph graph,
                                                             absl::FunctionRef<void(const std::string&)> begin_phase);
@@ -50,17 +56,20 @@ class VariantImpl : public Variant, public std::enable_shared_from_this<VariantI
   const std::vector<TensorSpec>& inputs() const override { return file_->inputs(); }
   const std::vector<TensorSpec>& outputs() const override { return file_->outputs(); }
   absl::StatusOr<std::unique_ptr<Session>> NewSession() const override;
+  absl::StatusOr<std::unique_ptr<Session>> NewBackgroundSession() const override;
+  absl::StatusOr<std::unique_ptr<InputProbe>> NewInputProbe() const override;
   absl::StatusOr<std::vector<Layer>> DescribePlan(const std::vector<Shape>& input_shapes) const override;
 
   // Before the variant is published.
   void SetLoadTime(const std::string& phase, double milliseconds) { info_.load_ms[phase] = milliseconds; }
-  PlanCache& plans() const { return *plans_; }
 
  private:
   const std::shared_ptr<const ModelFile> file_;
   const std::unique_ptr<PlanCache> plans_;
   VariantInfo info_;
   const std::vector<Shape> shapes_;  // compiled at load
+  mutable absl::Mutex background_mutex_;
+  mutable std::unique_ptr<PlanCache> background_plans_ ABSL_GUARDED_BY(background_mutex_);  // made when first needed
 };
 
 }  // namespace precis

@@ -160,6 +160,17 @@ absl::Status Context::Run(std::span<const void* const> inputs, std::span<void* c
   return absl::OkStatus();
 }
 
+absl::Status Context::RunPaced(std::span<const void* const> inputs, std::span<void* const> outputs,
+                               absl::FunctionRef<bool()> between_steps) {
+  const plan::ThreadCountScope threads(plan_->threads);
+  impl_->Point(inputs, outputs);
+  for (size_t s = 0; s < impl_->steps.size(); ++s) {
+    if (!between_steps()) return absl::CancelledError("the run was ended between two layers");
+    PRECIS_RETURN_IF_ERROR(impl_->RunStep(s));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Context::RunObserved(std::span<const void* const> inputs, std::span<void* const> outputs,
                                   absl::FunctionRef<void(const ObservedValue&)> observe) {
   const plan::ThreadCountScope threads(plan_->threads);

@@ -35,6 +35,11 @@ class Context {
   // not overlap. Internal when oneDNN fails.
   absl::Status Run(std::span<const void* const> inputs, std::span<void* const> outputs);
 
+  // The same, calling `between_steps` before each step: a run of low importance can wait there while others need the processor,
+  // or end by returning false (Cancelled).
+  absl::Status RunPaced(std::span<const void* const> inputs, std::span<void* const> outputs,
+                        absl::FunctionRef<bool()> between_steps);
+
   // The same, showing every observed value as soon as it is computed.
   absl::Status RunObserved(std::span<const void* const> inputs, std::span<void* const> outputs,
                            absl::FunctionRef<void(const ObservedValue&)> observe);

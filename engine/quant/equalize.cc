@@ -55,18 +55,27 @@ ir::ValueId EqualizableInput(const ir::Graph& graph, const Assignment& a, ir::No
   return fits ? v : ir::kNoValue;
 }
 
-std::vector<float> Equalize(ir::Graph& graph, ir::ValueId value, const ValueStatistics& s) {
-  const ir::NodeId first = graph.producer(value), second = graph.consumers(value)[0];
-  const float bound = UpperBound(graph.node(first));
+std::vector<float> EqualizedMaxima(const ir::Graph& graph, ir::ValueId value, const ValueStatistics& s) {
+  const float bound = UpperBound(graph.node(graph.producer(value)));
   std::vector<float> most = s.channel_max;
   float widest = 0;
   for (float& m : most) widest = std::max(widest, m = std::min(m, bound));
   if (widest <= 0) widest = 1;
+  for (float& m : most) m = std::max(m, widest * kNarrowestChannel);
+  return most;
+}
+
+bool IsEqualized(const ValueStatistics& s, const ir::Value& value) {
+  // channel_max is gathered of equalizable values only.
+  return !s.channel_max.empty() && value.quant.has_value() && value.quant->scale() == 1.0f / 255 &&
+         value.quant->zero_point() == 0;
+}
+
+std::vector<float> Equalize(ir::Graph& graph, ir::ValueId value, const ValueStatistics& s) {
+  const ir::NodeId first = graph.producer(value), second = graph.consumers(value)[0];
+  const std::vector<float> most = EqualizedMaxima(graph, value, s);
   std::vector<float> inverse;
-  for (float& m : most) {
-    m = std::max(m, widest * kNarrowestChannel);
-    inverse.push_back(1 / m);
-  }
+  for (const float m : most) inverse.push_back(1 / m);
   ScaleRows(graph, first, 1, inverse);
   if (graph.Input(first, 2) != ir::kNoValue) ScaleRows(graph, first, 2, inverse);
   ScaleRows(graph, second, 1, most);

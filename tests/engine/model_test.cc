@@ -422,5 +422,61 @@ TEST(EngineFactsTest, NamesIsaAndVersion) {
   EXPECT_THAT(OneDnnVersion(), ::testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
 }
 
+// --- Background work ---
+
+TEST_F(ModelTest, PacedRunsGiveTheSameAnswerAndEndWhenTold) {
+  const auto variant = Load(Open(Classifier()), Options("fp32"));
+  const auto session = NewSession(variant);
+  const Tensor images = Images(1);
+  const std::vector<float> expected = Run(*session, images);
+  std::vector<Tensor> outputs;
+  int layers = 0;
+  ASSERT_TRUE(session->RunPaced({images.view()}, &outputs, [&] { return ++layers > 0; }).ok());
+  EXPECT_EQ(ToFloat(outputs[0].view()), expected);
+  EXPECT_GT(layers, 3);
+  int left = 2;
+  EXPECT_TRUE(absl::IsCancelled(session->RunPaced({images.view()}, &outputs, [&] { return --left > 0; })));
+  EXPECT_EQ(left, 0);
+}
+
+TEST_F(ModelTest, BackgroundSessionsOfAVariantOfSeveralThreadsAnswerTheSame) {
+  LoadOptions options = Options("int8");
+  options.threads = 2;
+  options.calibration_dir = Calibration();
+  const auto variant = Load(Open(Classifier()), options);
+  auto background = variant->NewBackgroundSession();
+  ASSERT_TRUE(background.ok()) << background.status();
+  EXPECT_THAT(Run(**background, Images(2)), Pointwise(FloatNear(1e-5f), Run(*NewSession(variant), Images(2))));
+}
+
+TEST_F(ModelTest, InputProbeSeesWhetherImagesAreThoseOfTheCalibration) {
+  LoadOptions options = Options("int8");
+  options.calibration_dir = Calibration();
+  const auto model = Open(Classifier());
+  const auto variant = Load(model, options);
+  auto probe = variant->NewInputProbe();
+  ASSERT_TRUE(probe.ok()) << probe.status();
+  ASSERT_NE(*probe, nullptr);
+  ASSERT_THAT((*probe)->layers(), SizeIs(::testing::Ge(2U)));
+  const auto clipped = [&](float contrast) {
+    Tensor images = Images(3);  // the probe takes the first
+    for (float& x : images.As<float>()) x *= contrast;
+    const auto counts = (*probe)->Run({images.view()}, [] { return true; });
+    EXPECT_TRUE(counts.ok()) << counts.status();
+    double most = 0;
+    for (size_t i = 0; i < counts->size(); ++i) {
+      EXPECT_EQ((*counts)[i].shares.size(), (*probe)->layers()[i].expected.size());
+      most = std::max(most, (*counts)[i].clipped / (*counts)[i].elements);
+    }
+    return most;
+  };
+  EXPECT_LT(clipped(1), 0.05);
+  EXPECT_GT(clipped(4), 0.5);
+  const Tensor wide(DataType::kF32, {1, 3, 8, 16});
+  ExpectError((*probe)->Run({wide.view()}, [] { return true; }).status(), absl::StatusCode::kInvalidArgument,
+              {"shapes"});
+  EXPECT_EQ(*Load(model, Options("bf16"))->NewInputProbe(), nullptr);
+}
+
 }  // namespace
 }  // namespace precis

@@ -20,6 +20,8 @@ class FakeVariant : public Variant {
   const std::vector<TensorSpec>& inputs() const override { return specs_; }
   const std::vector<TensorSpec>& outputs() const override { return specs_; }
   absl::StatusOr<std::unique_ptr<Session>> NewSession() const override { return std::make_unique<FakeSession>(run_); }
+  absl::StatusOr<std::unique_ptr<Session>> NewBackgroundSession() const override { return NewSession(); }
+  absl::StatusOr<std::unique_ptr<InputProbe>> NewInputProbe() const override { return std::unique_ptr<InputProbe>(); }
   absl::StatusOr<std::vector<Layer>> DescribePlan(const std::vector<Shape>&) const override {
     Layer layer;
     layer.weight_bytes = 100;
@@ -34,6 +36,13 @@ class FakeVariant : public Variant {
       outputs->clear();
       outputs->push_back(Tensor::CopyOf(inputs[0]));
       return run(inputs);
+    }
+    absl::Status RunPaced(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs,
+                          absl::FunctionRef<bool()> between_layers) override {
+      for (int layer = 0; layer < 3; ++layer) {
+        if (!between_layers()) return absl::CancelledError();
+      }
+      return Run(inputs, outputs);
     }
     absl::StatusOr<std::vector<Layer>> Profile(const std::vector<TensorView>&, int, int) override {
       return std::vector<Layer>();
