@@ -152,6 +152,17 @@ class GrpcClient final : public Client {
     return Call(&Precision::StubInterface::SetTraffic, *precision_, request).status();
   }
 
+  absl::StatusOr<client::Drift> GetDrift(const std::string& model, const std::string& variant,
+                                         const std::string& version) override {
+    precis::v1::GetDriftRequest request;
+    request.set_model(model);
+    request.set_version(version);
+    request.set_variant(variant);
+    auto reply = Call(&Precision::StubInterface::GetDrift, *precision_, request);
+    if (!reply.ok()) return reply.status();
+    return client::FromMessage(*reply);
+  }
+
  private:
   template <typename Request>
   static Request Named(const std::string& model, const std::string& version) {

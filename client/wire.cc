@@ -214,6 +214,46 @@ Traffic FromMessage(const precis::v1::Traffic& message) {
   return traffic;
 }
 
+namespace {
+
+DriftEstimate FromMessage(const precis::v1::GetDriftResponse::Estimate& message) {
+  DriftEstimate estimate;
+  estimate.value = message.value();
+  if (message.has_low()) estimate.low = message.low();
+  if (message.has_high()) estimate.high = message.high();
+  return estimate;
+}
+
+DriftMeasures FromMessage(const precis::v1::GetDriftResponse::Measures& message) {
+  return {FromMessage(message.sqnr_db()), FromMessage(message.cosine()), FromMessage(message.top1_agreement()),
+          message.max_abs_error()};
+}
+
+DriftWindow FromMessage(const precis::v1::GetDriftResponse::Window& message) {
+  DriftWindow window;
+  window.seconds = message.seconds();
+  window.samples = message.samples();
+  window.measures = FromMessage(message.measures());
+  for (const auto& output : message.outputs()) {
+    window.outputs.push_back({output.name(), FromMessage(output.measures())});
+  }
+  window.layer_samples = message.layer_samples();
+  for (const auto& layer : message.layers()) {
+    window.layers.push_back(
+        {layer.name(), layer.clipped_ratio(), layer.has_psi() ? std::optional(layer.psi()) : std::nullopt});
+  }
+  return window;
+}
+
+}  // namespace
+
+Drift FromMessage(const precis::v1::GetDriftResponse& message) {
+  Drift drift{message.variant(),         message.baseline(), {},
+              message.dropped_samples(), message.alarm(),    message.alarm_reason()};
+  for (const auto& window : message.windows()) drift.windows.push_back(FromMessage(window));
+  return drift;
+}
+
 precis::v1::DescribePlanRequest ToMessage(const PlanRequest& request) {
   precis::v1::DescribePlanRequest message;
   message.set_model(request.model);

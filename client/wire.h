@@ -27,6 +27,8 @@ ModelVariants FromMessage(const precis::v1::ModelVariants& message);
 precis::v1::Traffic ToMessage(const Traffic& traffic);
 Traffic FromMessage(const precis::v1::Traffic& message);
 
+Drift FromMessage(const precis::v1::GetDriftResponse& message);
+
 precis::v1::DescribePlanRequest ToMessage(const PlanRequest& request);
 Plan FromMessage(const precis::v1::DescribePlanResponse& message);
 

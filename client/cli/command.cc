@@ -35,6 +35,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakePlanCommand());
   commands.push_back(MakeSwampCommand());
   commands.push_back(MakeTrafficCommand());
+  commands.push_back(MakeDriftCommand());
   commands.push_back(MakeStatsCommand());
   commands.push_back(MakeHealthCommand());
   commands.push_back(MakeVersionCommand());

@@ -58,6 +58,7 @@ std::unique_ptr<Command> MakeCompareCommand();
 std::unique_ptr<Command> MakeSwampCommand();
 std::unique_ptr<Command> MakePlanCommand();
 std::unique_ptr<Command> MakeTrafficCommand();
+std::unique_ptr<Command> MakeDriftCommand();
 std::unique_ptr<Command> MakeStatsCommand();
 std::unique_ptr<Command> MakeHealthCommand();
 std::unique_ptr<Command> MakeVersionCommand();

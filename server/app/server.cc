@@ -47,6 +47,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   store.queue_size = options.queue_size;
   store.load_threads = options.load_threads;
   store.calibration_cache = options.calibration_cache;
+  store.idle = [lifecycle = &server->lifecycle_] { return lifecycle->idle(); };
   LOG(INFO) << "precisd " << PRECIS_VERSION << ", oneDNN " << OneDnnVersion() << " (" << CpuIsaName() << "), " << cores
             << " cores" << (quota > 0 ? absl::StrCat(" (cgroup quota ", quota, ")") : "") << ", " << store.workers
             << " workers of " << store.threads << " threads per variant";

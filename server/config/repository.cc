@@ -73,6 +73,13 @@ absl::Status ReadConfigFiles(const fs::path& directory, ModelSource* source) {
     for (const std::string& name : VariantsOf(source->precision.traffic())) {
       PRECIS_RETURN_IF_ERROR(check_known("traffic: variant", name));
     }
+    if (const absl::Status status = CheckDrift(source->precision.drift()); !status.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("precision.textproto: ", status.message()));
+    }
+    PRECIS_RETURN_IF_ERROR(check_known("drift: baseline", BaselineOf(source->precision)));
+    for (const v1::DriftAlert& alert : source->precision.drift().alerts()) {
+      PRECIS_RETURN_IF_ERROR(check_known("drift: variant", alert.variant()));
+    }
   }
   return absl::OkStatus();
 }

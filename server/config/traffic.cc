@@ -17,6 +17,7 @@ namespace {
 // Shares written with decimals, such as 33.3, 33.3 and 33.4, sum to 100 up to rounding.
 constexpr double kPercentTolerance = 1e-6;
 constexpr char kOwnPrefix[] = "precis_";
+constexpr char kDefaultBaseline[] = "fp32";
 
 absl::Status Bad(absl::string_view field, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("traffic field ", field, ": ", what));
@@ -51,7 +52,6 @@ absl::Status CheckShadow(const v1::Traffic& traffic) {
     if (!(shadow.rate() >= 0 && shadow.rate() <= 1)) {
       return Bad("shadow", absl::StrCat("variant \"", shadow.variant(), "\": rate ", shadow.rate(), ", want 0 to 1"));
     }
-    if (shadow.rate() > 0) return absl::UnimplementedError("traffic field shadow: a rate above 0 is not implemented");
   }
   return absl::OkStatus();
 }
@@ -68,6 +68,58 @@ absl::Status CheckTraffic(const v1::Traffic& traffic) {
                                                 kOwnPrefix));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckDrift(const v1::DriftPolicy& drift) {
+  if (!drift.baseline().empty()) PRECIS_RETURN_IF_ERROR(CheckNamePart(drift.baseline(), "drift field baseline"));
+  std::set<std::string> seen = {drift.baseline().empty() ? kDefaultBaseline : drift.baseline()};
+  for (const v1::DriftAlert& alert : drift.alerts()) {
+    const auto bad = [&alert](absl::string_view field, absl::string_view what) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("drift field alerts.", field, " of variant \"", alert.variant(), "\": ", what));
+    };
+    PRECIS_RETURN_IF_ERROR(CheckNamePart(alert.variant(), "drift field alerts.variant"));
+    if (!seen.insert(alert.variant()).second) return bad("variant", "twice, or the baseline");
+    if (!alert.has_min_sqnr_db() && !alert.has_min_top1_agreement() && !alert.has_max_clipped_ratio() &&
+        !alert.has_max_psi()) {
+      return bad("min_sqnr_db", "neither it nor min_top1_agreement, max_clipped_ratio or max_psi is set");
+    }
+    if (!std::isfinite(alert.min_sqnr_db())) return bad("min_sqnr_db", "want a number");
+    if (!(alert.min_top1_agreement() >= 0 && alert.min_top1_agreement() <= 1)) {
+      return bad("min_top1_agreement", absl::StrCat(alert.min_top1_agreement(), ", want 0 to 1"));
+    }
+    if (!(alert.max_clipped_ratio() >= 0 && alert.max_clipped_ratio() <= 1)) {
+      return bad("max_clipped_ratio", absl::StrCat(alert.max_clipped_ratio(), ", want 0 to 1"));
+    }
+    if (!(alert.max_psi() >= 0)) return bad("max_psi", absl::StrCat(alert.max_psi(), ", want at least 0"));
+    if (alert.min_samples() < 0) return bad("min_samples", "negative");
+  }
+  return absl::OkStatus();
+}
+
+std::string BaselineOf(const v1::ModelPrecision& precision) {
+  return precision.drift().baseline().empty() ? kDefaultBaseline : precision.drift().baseline();
+}
+
+v1::DriftAlert AlertOf(const v1::ModelPrecision& precision, const std::string& variant) {
+  for (const v1::DriftAlert& alert : precision.drift().alerts()) {
+    if (alert.variant() == variant) return alert;
+  }
+  return {};
+}
+
+bool MoveShare(const std::string& from, const std::string& to, v1::Traffic* traffic) {
+  const auto find = [traffic](const std::string& variant) -> v1::Traffic::Share* {
+    for (auto& share : *traffic->mutable_split()) {
+      if (share.variant() == variant) return &share;
+    }
+    return nullptr;
+  };
+  if (find(from) == nullptr || find(from)->percent() <= 0) return false;
+  if (find(to) == nullptr) traffic->add_split()->set_variant(to);
+  find(to)->set_percent(find(to)->percent() + find(from)->percent());
+  find(from)->set_percent(0);
+  return true;
 }
 
 std::vector<std::string> VariantsOf(const v1::Traffic& traffic) {

@@ -48,6 +48,37 @@ auto& Register(Builder builder, Registry& registry, const char* name, const char
 
 }  // namespace
 
+// Families whose series appear when a variant's drift is first measured.
+struct DriftFamilies {
+  explicit DriftFamilies(Registry& registry)
+      : samples(Register(prometheus::BuildCounter(), registry, "precis_drift_samples_total",
+                         "Live requests' items compared with the baseline variant")),
+        dropped(Register(prometheus::BuildCounter(), registry, "precis_drift_dropped_samples_total",
+                         "Sampled requests that found no spare capacity in time")),
+        sqnr(Register(prometheus::BuildGauge(), registry, "precis_drift_sqnr_db",
+                      "Signal to noise of the answers against the baseline's, last ten minutes")),
+        cosine(Register(prometheus::BuildGauge(), registry, "precis_drift_cosine_similarity",
+                        "Mean cosine of the answers with the baseline's, last ten minutes")),
+        agreement(Register(prometheus::BuildGauge(), registry, "precis_drift_top1_agreement_ratio",
+                           "Share of predictions equal to the baseline's, last ten minutes")),
+        max_abs_error(Register(prometheus::BuildGauge(), registry, "precis_drift_max_abs_error",
+                               "Largest difference from the baseline's answers, last ten minutes")),
+        clipped(Register(prometheus::BuildGauge(), registry, "precis_input_clipped_ratio",
+                         "Share of an integer layer's inputs beyond its levels, last ten minutes")),
+        stability(Register(prometheus::BuildGauge(), registry, "precis_input_stability_index",
+                           "Population stability index of an integer layer's inputs against calibration, last ten "
+                           "minutes")),
+        alarm(Register(prometheus::BuildGauge(), registry, "precis_drift_alarm",
+                       "1 while a variant has drifted beyond its limits")),
+        alarms(Register(prometheus::BuildCounter(), registry, "precis_drift_alarms_total", "Alarms raised")),
+        moves(Register(prometheus::BuildCounter(), registry, "precis_drift_traffic_moves_total",
+                       "Alarms that gave the variant's traffic to the baseline")) {}
+
+  Family<Counter>&samples, &dropped;
+  Family<Gauge>&sqnr, &cosine, &agreement, &max_abs_error, &clipped, &stability, &alarm;
+  Family<Counter>&alarms, &moves;
+};
+
 struct ServerMetrics::Families {
   std::shared_ptr<Registry> registry = std::make_shared<Registry>();
   std::shared_ptr<ProcessMetrics> process = std::make_shared<ProcessMetrics>();
@@ -77,6 +108,7 @@ struct ServerMetrics::Families {
                "Read bandwidth of this machine with all cores, measured once at start");
   Family<Gauge>& build_info =
       Register(prometheus::BuildGauge(), *registry, "precis_build_info", "Always 1; the labels say what runs");
+  DriftFamilies drift{*registry};
   std::unique_ptr<prometheus::Exposer> exposer;
 
   absl::Mutex mutex;
@@ -85,17 +117,23 @@ struct ServerMetrics::Families {
 };
 
 struct VariantMetrics::Series {
-  Series(Family<Counter>& requests_family, Family<Histogram>& load_family, Labels variant_labels)
-      : requests(requests_family), load_durations(load_family), labels(std::move(variant_labels)) {}
+  Series(Family<Counter>& requests_family, Family<Histogram>& load_family, DriftFamilies& drift_families,
+         Labels variant_labels)
+      : requests(requests_family),
+        load_durations(load_family),
+        drift(drift_families),
+        labels(std::move(variant_labels)) {}
 
   Family<Counter>& requests;
   Family<Histogram>& load_durations;
+  DriftFamilies& drift;
   Labels labels;
   Counter* success = nullptr;
   Histogram *total = nullptr, *queue = nullptr, *input = nullptr, *compute = nullptr, *output = nullptr;
   Histogram* batch_size = nullptr;
   Gauge *queue_depth = nullptr, *inflight = nullptr, *weight_bytes = nullptr, *arena_bytes = nullptr;
   Counter *weights_moved = nullptr, *activations_moved = nullptr;
+  Counter* drift_dropped = nullptr;  // by requests: no look-up then
   Gauge* bandwidth = nullptr;
 
   Labels With(const std::string& key, const std::string& value) const {
@@ -147,6 +185,32 @@ void VariantMetrics::SetMemory(int64_t weight_bytes, int64_t arena_bytes) {
   series_->arena_bytes->Set(static_cast<double>(arena_bytes));
 }
 
+void VariantMetrics::CountDriftSamples(int64_t samples) {
+  series_->drift.samples.Add(series_->labels).Increment(static_cast<double>(samples));
+}
+void VariantMetrics::CountDriftDropped() { series_->drift_dropped->Increment(); }
+
+void VariantMetrics::SetDrift(const DriftValues& values) {
+  DriftFamilies& drift = series_->drift;
+  drift.sqnr.Add(series_->labels).Set(values.sqnr_db);
+  drift.cosine.Add(series_->labels).Set(values.cosine_similarity);
+  drift.agreement.Add(series_->labels).Set(values.top1_agreement);
+  drift.max_abs_error.Add(series_->labels).Set(values.max_abs_error);
+}
+
+void VariantMetrics::SetLayerInput(const std::string& layer, double clipped_ratio,
+                                   std::optional<double> stability_index) {
+  const Labels labels = series_->With("layer", layer);
+  series_->drift.clipped.Add(labels).Set(clipped_ratio);
+  if (stability_index.has_value()) series_->drift.stability.Add(labels).Set(*stability_index);
+}
+
+void VariantMetrics::SetDriftAlarm(bool on) {
+  series_->drift.alarm.Add(series_->labels).Set(on ? 1 : 0);
+  if (on) series_->drift.alarms.Add(series_->labels).Increment();
+}
+void VariantMetrics::CountTrafficMove() { series_->drift.moves.Add(series_->labels).Increment(); }
+
 ServerMetrics::ServerMetrics() : families_(std::make_unique<Families>()) {}
 ServerMetrics::~ServerMetrics() = default;
 
@@ -157,7 +221,7 @@ VariantMetrics* ServerMetrics::ForVariant(const std::string& model, const std::s
   auto& slot = f.variants[{model, version, variant}];
   if (slot != nullptr) return slot.get();
   auto series = std::make_unique<VariantMetrics::Series>(
-      f.requests, f.load_durations, Labels{{"model", model}, {"version", version}, {"variant", variant}});
+      f.requests, f.load_durations, f.drift, Labels{{"model", model}, {"version", version}, {"variant", variant}});
   VariantMetrics::Series& s = *series;
   s.success = &f.requests.Add(s.With("code", "OK"));
   s.total = &f.durations.Add(s.With("stage", "total"), kRequestBuckets);
@@ -173,6 +237,7 @@ VariantMetrics* ServerMetrics::ForVariant(const std::string& model, const std::s
   s.weights_moved = &f.memory_bytes.Add(s.With("kind", "weights"));
   s.activations_moved = &f.memory_bytes.Add(s.With("kind", "activations"));
   s.bandwidth = &f.bandwidth.Add(s.labels);
+  s.drift_dropped = &f.drift.dropped.Add(s.labels);
   slot = std::make_unique<VariantMetrics>(std::move(series));
   return slot.get();
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -18,6 +19,11 @@ namespace precis::server {
 // Where the time of one request went. total = input + queue + compute + output and the little in between.
 struct StageTimes {
   absl::Duration total, queue, input, compute, output;
+};
+
+// How a variant's answers differ from the baseline's.
+struct DriftValues {
+  double sqnr_db = 0, cosine_similarity = 0, top1_agreement = 0, max_abs_error = 0;
 };
 
 // One variant's series.
@@ -37,6 +43,16 @@ class VariantMetrics {
   // After a load: milliseconds by phase and the memory now held; SetMemory(0, 0) after an unload.
   void ObserveLoad(const std::map<std::string, double>& phase_ms);
   void SetMemory(int64_t weight_bytes, int64_t arena_bytes);
+
+  // Against the baseline variant; the values over the last ten minutes.
+  void CountDriftSamples(int64_t samples);
+  void CountDriftDropped();
+  void SetDrift(const DriftValues& values);
+  // Of an integer layer's input; `stability_index` when calibration's distribution is known.
+  void SetLayerInput(const std::string& layer, double clipped_ratio, std::optional<double> stability_index);
+  // An alarm that begins is counted.
+  void SetDriftAlarm(bool on);
+  void CountTrafficMove();
 
  private:
   std::unique_ptr<Series> series_;

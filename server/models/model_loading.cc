@@ -89,7 +89,11 @@ ModelStore::~ModelStore() {
   }
 }
 
-void ModelStore::Stop() { threads_.Stop(); }
+void ModelStore::Stop() {
+  threads_.Stop();
+  drift_->Stop();
+  alarms_.Stop();
+}
 
 void ModelStore::Load(LoadRequest request, Progress progress, Done done) {
   threads_.Run([this, request = std::move(request), progress = std::move(progress),
@@ -132,9 +136,11 @@ std::vector<std::string> ModelStore::VariantsToLoadLocked(const ModelSource& sou
   };
   const std::string& configured = source.precision.default_variant();
   const v1::Traffic& traffic = source.precision.traffic();
+  const std::string baseline = BaselineOf(source.precision);
   if (names.empty() && !configured.empty()) add(configured);
   if (names.empty() && traffic.split_size() == 0) add(kFirstVariant);
   for (const std::string& name : VariantsOf(traffic)) add(name);
+  if (traffic.shadow_size() > 0) add(baseline);
   return names;
 }
 
@@ -223,6 +229,9 @@ absl::StatusOr<std::unique_ptr<ServedVariant>> ModelStore::MakeServed(const Load
   PRECIS_ASSIGN_OR_RETURN(served->variant, model->LoadVariant(options));
   LogCalibration(served->variant->info(), JoinModelName(plan.source.name, plan.variant), options.calibration_cache);
   served->metrics = metrics_->ForVariant(served->model, served->version_text, served->name);
+  served->drift = std::make_shared<DriftRecord>(
+      DriftRecord::Names{served->model, served->version, served->name, BaselineOf(plan.source.precision)},
+      served->variant, AlertOf(plan.source.precision, served->name), served->metrics);
   WorkerPoolOptions pool;
   pool.workers = options_.workers;
   for (const auto& group : plan.source.config.instance_group()) {
@@ -262,6 +271,7 @@ void ModelStore::Publish(const LoadPlan& plan, const std::shared_ptr<Instance>& 
 
 void ModelStore::Retire(const std::shared_ptr<Instance>& instance) {
   instance->served->AwaitUnpinned();
+  drift_->Forget(instance->served->drift);
   std::unique_ptr<ServedVariant> served;
   {
     absl::MutexLock lock(&mutex_);
@@ -325,7 +335,8 @@ void ModelStore::NotifyReadiness(const std::string& model, const std::string& va
   {
     absl::MutexLock lock(&mutex_);
     model_ready = FindReadyLocked({model, ""}, 0).ok();
-    variant_ready = FindReadyLocked({model, variant}, 0).ok();
+    const auto served = FindReadyLocked({model, variant}, 0);
+    variant_ready = served.ok() && !(*served)->drift->alarm();
   }
   listener_(model, model_ready);
   listener_(JoinModelName(model, variant), variant_ready);
@@ -346,8 +357,72 @@ void ModelStore::RefreshRoutesLocked(ModelEntry& entry) {
                    << " is not loaded, its share goes to the others";
     }
     routes[version] = std::move(route);
+    RefreshShadowsLocked(entry, slots);
   }
   entry.routes = std::move(routes);
+}
+
+void ModelStore::RefreshShadowsLocked(const ModelEntry& entry, const std::map<std::string, Slot>& slots) {
+  const auto find = [&slots](const std::string& variant) -> ServedVariant* {
+    const auto slot = slots.find(variant);
+    return slot == slots.end() || slot->second.current == nullptr ? nullptr : slot->second.current->served.get();
+  };
+  for (const auto& [variant, slot] : slots) {
+    if (slot.current != nullptr) slot.current->served->shadows.clear();
+  }
+  ServedVariant* const baseline = find(BaselineOf(entry.source.precision));
+  if (baseline == nullptr) return;
+  const auto pair_up = [baseline](ServedVariant* subject, ServedVariant* answering, double rate) {
+    for (ServedVariant::Shadow& shadow : answering->shadows) {
+      if (shadow.run.subject != subject->drift) continue;
+      shadow.rate = std::max(shadow.rate, rate);
+      return;
+    }
+    answering->shadows.push_back({{subject->drift, baseline->drift, answering == subject}, rate});
+  };
+  for (const auto& wanted : entry.effective_traffic().shadow()) {
+    ServedVariant* const named = find(wanted.variant());
+    if (named == nullptr || wanted.rate() <= 0) continue;
+    for (const auto& [variant, slot] : slots) {
+      if (slot.current == nullptr || variant == baseline->name) continue;
+      ServedVariant* const subject = slot.current->served.get();
+      if (named == baseline || named == subject) pair_up(subject, subject, wanted.rate());
+      if (named == subject) pair_up(subject, baseline, wanted.rate());
+    }
+  }
+}
+
+void ModelStore::OnDriftChange(const std::shared_ptr<DriftRecord>& record, DriftRecord::Change change) {
+  const DriftRecord::Names& names = record->names();
+  const std::string name = JoinModelName(names.model, names.variant);
+  if (change == DriftRecord::Change::kRaised) {
+    LOG(WARNING) << "drift alarm: " << name << " version " << names.version << ": "
+                 << record->Snapshot(absl::Now()).alarm_reason;
+    if (record->alert().move_traffic()) MoveTrafficToBaseline(*record);
+  } else {
+    LOG(INFO) << "drift alarm over: " << name << " version " << names.version << " is within its limits again";
+  }
+  NotifyReadiness(names.model, names.variant);
+}
+
+void ModelStore::MoveTrafficToBaseline(const DriftRecord& record) {
+  const DriftRecord::Names& names = record.names();
+  absl::MutexLock lock(&mutex_);
+  const auto entry = models_.find(names.model);
+  if (entry == models_.end()) return;
+  const Slot* slot = FindSlotLocked(names.model, names.version, names.variant);
+  if (slot == nullptr || slot->current == nullptr || slot->current->served->drift.get() != &record) return;
+  v1::Traffic traffic = entry->second.effective_traffic();
+  if (traffic.split_size() == 0 && slot->current->served.get() == entry->second.routes[names.version].primary()) {
+    traffic.add_split()->set_variant(names.variant);
+    traffic.mutable_split(0)->set_percent(100);
+  }
+  if (!MoveShare(names.variant, names.baseline, &traffic)) return;
+  entry->second.traffic = traffic;
+  RefreshRoutesLocked(entry->second);
+  slot->current->served->metrics->CountTrafficMove();
+  LOG(WARNING) << "traffic of " << names.model << " moved from " << names.variant << " to " << names.baseline << ": "
+               << traffic.ShortDebugString();
 }
 
 absl::Status ModelStore::SetTraffic(const std::string& model, const v1::Traffic& traffic) {
@@ -356,6 +431,10 @@ absl::Status ModelStore::SetTraffic(const std::string& model, const v1::Traffic&
   PRECIS_ASSIGN_OR_RETURN(const ServedVariant* now, FindReadyLocked({model, ""}, 0));
   for (const std::string& variant : VariantsOf(traffic)) {
     PRECIS_RETURN_IF_ERROR(FindReadyLocked({model, variant}, now->version).status());
+  }
+  if (traffic.shadow_size() > 0) {
+    const std::string baseline = BaselineOf(models_.at(model).source.precision);
+    PRECIS_RETURN_IF_ERROR(FindReadyLocked({model, baseline}, now->version).status());
   }
   ModelEntry& entry = models_.at(model);
   entry.traffic = traffic;

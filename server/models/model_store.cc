@@ -3,6 +3,7 @@
 #include "server/models/model_store.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -12,13 +13,30 @@
 
 namespace precis::server {
 
+namespace {
+
+// Fraction of n * sqrt(2): spread as evenly as traffic_route.cc's sequence, and independent of it, so that which requests are
+// sampled does not depend on where they were routed.
+double WeylFraction(uint64_t n) { return std::ldexp(static_cast<double>(n * 0x6A09E667F3BCC909 >> 11), -53); }
+
+}  // namespace
+
 ModelStore::ModelStore(Repository repository, ModelStoreOptions options, ServerMetrics* metrics,
                        ReadinessListener listener)
     : repository_(std::move(repository)),
       options_(options),
       metrics_(metrics),
       listener_(std::move(listener)),
-      threads_(options.load_threads) {}
+      threads_(options.load_threads) {
+  DriftMonitor::Options drift;
+  drift.idle = options_.idle;
+  drift.on_change = [this](const std::shared_ptr<DriftRecord>& record, DriftRecord::Change change) {
+    alarms_.Run([this, record, change](bool run) {
+      if (run) OnDriftChange(record, change);
+    });
+  };
+  drift_ = std::make_unique<DriftMonitor>(std::move(drift));
+}
 
 const ModelStore::Slot* ModelStore::FindSlotLocked(const std::string& model, int64_t version,
                                                    const std::string& variant) const {
@@ -91,27 +109,33 @@ absl::Status ModelStore::WhyNotReadyLocked(const ModelName& name, int64_t versio
   return why;
 }
 
-absl::StatusOr<VariantPin> ModelStore::PinChosen(const std::string& name, const std::string& version,
-                                                 Chooser choose) const {
+absl::StatusOr<VariantPin> ModelStore::Pin(const std::string& name, const std::string& version) const {
   PRECIS_ASSIGN_OR_RETURN(const ModelName parsed, ParseModelName(name));
   PRECIS_ASSIGN_OR_RETURN(const int64_t number, ParseVersion(version));
   absl::ReaderMutexLock lock(&mutex_);
-  PRECIS_ASSIGN_OR_RETURN(ServedVariant * served, FindReadyLocked(parsed, number, choose));
+  PRECIS_ASSIGN_OR_RETURN(ServedVariant * served, FindReadyLocked(parsed, number));
   return VariantPin(served);
 }
 
-absl::StatusOr<VariantPin> ModelStore::Pin(const std::string& name, const std::string& version) const {
-  return PinChosen(name, version, [](const TrafficRoute& route) { return route.primary(); });
-}
-
-absl::StatusOr<VariantPin> ModelStore::Route(const std::string& name, const std::string& version,
-                                             StickyValue sticky) const {
-  return PinChosen(name, version, [&](const TrafficRoute& route) {
+absl::StatusOr<VariantPin> ModelStore::Route(const std::string& name, const std::string& version, StickyValue sticky,
+                                             std::vector<ShadowRun>* shadows) const {
+  const auto choose = [&](const TrafficRoute& route) {
     if (!route.sticky_parameter().empty()) {
       if (const auto hash = sticky(route.sticky_parameter())) return route.ChooseSticky(*hash);
     }
     return route.Choose(routed_.fetch_add(1, std::memory_order_relaxed));
-  });
+  };
+  PRECIS_ASSIGN_OR_RETURN(const ModelName parsed, ParseModelName(name));
+  PRECIS_ASSIGN_OR_RETURN(const int64_t number, ParseVersion(version));
+  absl::ReaderMutexLock lock(&mutex_);
+  PRECIS_ASSIGN_OR_RETURN(ServedVariant * served, FindReadyLocked(parsed, number, choose));
+  if (!served->shadows.empty()) [[unlikely]] {
+    const double point = WeylFraction(served->shadow_count.fetch_add(1, std::memory_order_relaxed));
+    for (const ServedVariant::Shadow& shadow : served->shadows) {
+      if (point < shadow.rate) shadows->push_back(shadow.run);
+    }
+  }
+  return VariantPin(served);
 }
 
 VersionReport ModelStore::ReportLocked(const std::string& model, const ModelEntry& entry, int64_t version) const {

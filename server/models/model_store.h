@@ -77,6 +77,7 @@ struct ModelStoreOptions {
   int queue_size = 1024;
   int load_threads = 1;
   std::optional<std::string> calibration_cache;  // as ServerOptions'
+  std::function<bool()> idle = [] { return true; };  // no request is being served; asked often, by background work
 };
 
 class ModelStore {
@@ -103,11 +104,14 @@ class ModelStore {
   // Unavailable while it is loading, or with the reason why its load failed.
   absl::StatusOr<VariantPin> Pin(const std::string& name, const std::string& version) const;
   // The variant that answers one inference request: as Pin, but a plain name follows the model's traffic split.
-  absl::StatusOr<VariantPin> Route(const std::string& name, const std::string& version, StickyValue sticky) const;
+  // Adds to `shadows` the comparisons that this request is chosen for: none, for most.
+  absl::StatusOr<VariantPin> Route(const std::string& name, const std::string& version, StickyValue sticky,
+                                   std::vector<ShadowRun>* shadows) const;
 
   // Spreads the requests for the plain name from now on, instead of what precision.textproto or an earlier call says, over every
   // version of the model, until the server ends. Requests being served are not touched. Errors: those of CheckTraffic; as Pin for
   // a variant that is not loaded in the version that plain requests go to, naming it: then nothing changes.
+  // A shadow needs the baseline loaded as well.
   absl::Status SetTraffic(const std::string& model, const v1::Traffic& traffic);
 
   // Asynchronous; `progress` (may be empty) and `done` are called on a load thread. Errors: those of Repository::Find,
@@ -115,6 +119,9 @@ class ModelStore {
   void Load(LoadRequest request, Progress progress, Done done);
   // As Load. Without a variant: all of them. Errors: NotFound when nothing of that name is loaded.
   void Unload(ModelName name, int64_t version, Done done);
+  // Takes what Route chose.
+  DriftMonitor& drift() { return *drift_; }
+
   // For other long work that must not take more from serving than a load does, such as measuring a plan.
   void RunInBackground(LoadThreads::Task task);
 
@@ -179,9 +186,13 @@ class ModelStore {
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<ServedVariant*> FindReadyLocked(const ModelName& name, int64_t version) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<VariantPin> PinChosen(const std::string& name, const std::string& version, Chooser choose) const;
   // Why FindReadyLocked finds nothing.
   absl::Status WhyNotReadyLocked(const ModelName& name, int64_t version) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  void RefreshShadowsLocked(const ModelEntry& entry, const std::map<std::string, Slot>& slots)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // An alarm has begun or ended: logs it, changes the variant's health and, where the alert says so, its traffic.
+  void OnDriftChange(const std::shared_ptr<DriftRecord>& record, DriftRecord::Change change);
+  void MoveTrafficToBaseline(const DriftRecord& record);
   // To be called whenever a model's traffic, or what of it is loaded, has changed.
   void RefreshRoutesLocked(ModelEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Something of it is loaded, being loaded or being unloaded.
@@ -201,7 +212,10 @@ class ModelStore {
   int64_t loads_ ABSL_GUARDED_BY(mutex_) = 0;
   mutable std::atomic<uint64_t> routed_ = 0;  // requests that a split was asked for
 
-  LoadThreads threads_;  // last: its tasks use all of the above
+  LoadThreads threads_;  // its tasks use all of the above
+  // The monitor's thread is of idle priority and must not take the mutex, so alarms have a thread of their own.
+  LoadThreads alarms_{1};
+  std::unique_ptr<DriftMonitor> drift_;
 };
 
 }  // namespace precis::server

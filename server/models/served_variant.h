@@ -3,9 +3,12 @@
 
 // A loaded variant with everything that serves it, and the pin that keeps it loaded.
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -13,6 +16,7 @@
 #include "inference/model_config.pb.h"
 #include "server/batching/worker_pool.h"
 #include "server/config/model_config.h"
+#include "server/drift/drift_monitor.h"
 #include "server/metrics/server_metrics.h"
 #include "server/models/statistics.h"
 
@@ -33,6 +37,15 @@ class ServedVariant {
   std::unique_ptr<WorkerPool> pool;
   VariantMetrics* metrics = nullptr;  // never null once served
   Statistics statistics;
+  std::shared_ptr<DriftRecord> drift;  // never null once served
+
+  // A share of this variant's requests that is run again on another one.
+  struct Shadow {
+    ShadowRun run;
+    double rate = 0;
+  };
+  std::vector<Shadow> shadows;             // guarded by the store's mutex
+  std::atomic<uint64_t> shadow_count = 0;  // requests that `shadows` were asked about
 
   // Blocks until no pin is held. Nobody may pin it any more.
   void AwaitUnpinned();

@@ -11,6 +11,7 @@
 #include "engine/base/status_macros.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "server/models/traffic_route.h"
+#include "server/rpc/drift_sampling.h"
 
 namespace precis::server {
 namespace {
@@ -61,10 +62,10 @@ absl::Status InferExecution::Prepare(grpc::ByteBuffer* request, Job* job) {
   const grpc::Status parsed = grpc::SerializationTraits<inference::ModelInferRequest>::Deserialize(request, request_);
   if (!parsed.ok()) return absl::InvalidArgumentError("the request is not a ModelInferRequest");
   if (!entered_) return absl::UnavailableError("the server is draining");
-  PRECIS_ASSIGN_OR_RETURN(pin_, context_.store->Route(request_->model_name(), request_->model_version(),
-                                                      [this](const std::string& parameter) {
-                                                        return HashParameter(*request_, parameter);
-                                                      }));
+  PRECIS_ASSIGN_OR_RETURN(
+      pin_, context_.store->Route(
+                request_->model_name(), request_->model_version(),
+                [this](const std::string& parameter) { return HashParameter(*request_, parameter); }, &shadows_));
   pinned_ = true;
   pin_->metrics->AddInflight(1);
   PRECIS_RETURN_IF_ERROR(ReadParameters(job));
@@ -107,6 +108,10 @@ void InferExecution::OnResult(JobResult result) {
       parameters[kFinalParameter].set_bool_param(true);
     }
   }
+  std::optional<DriftSample> sample;
+  if (!shadows_.empty()) {
+    sample = TakeDriftSample(std::move(shadows_), pin_->signature, result.outputs, request_);
+  }
   DescribeOutputs(result.outputs, wanted_, pin_->signature, &header);
   grpc::ByteBuffer reply = MakeReply(header, std::move(result.outputs), wanted_, kind_);
   const absl::Time end = absl::Now();
@@ -117,10 +122,11 @@ void InferExecution::OnResult(JobResult result) {
                             .output = end - result.finished};
   pin_->metrics->CountSuccess(times);
   pin_->statistics.CountSuccess(times, inputs_.batch_size, end);
-  Answer(absl::OkStatus(), std::move(reply), times.total);
+  Answer(absl::OkStatus(), std::move(reply), times.total, std::move(sample));
 }
 
-void InferExecution::Answer(absl::Status status, grpc::ByteBuffer reply, absl::Duration total) {
+void InferExecution::Answer(absl::Status status, grpc::ByteBuffer reply, absl::Duration total,
+                            std::optional<DriftSample> sample) {
   if (!status.ok()) {
     if (pinned_) {
       pin_->metrics->CountFailure(status.code());
@@ -138,9 +144,12 @@ void InferExecution::Answer(absl::Status status, grpc::ByteBuffer reply, absl::D
   if (pinned_) pin_->metrics->AddInflight(-1);
   pin_ = VariantPin();
   Lifecycle* lifecycle = entered_ ? context_.lifecycle : nullptr;
+  ModelStore* store = context_.store;
   Done done = std::move(done_);
   std::move(done)(std::move(status), std::move(reply));
-  if (lifecycle != nullptr) lifecycle->Leave();  // `this` may be gone
+  // `this` may be gone. The server waits for Leave before it goes.
+  if (sample.has_value()) store->drift().Offer(*std::move(sample));
+  if (lifecycle != nullptr) lifecycle->Leave();
 }
 
 }  // namespace precis::server

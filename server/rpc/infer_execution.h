@@ -25,7 +25,7 @@ namespace precis::server {
 
 // What every inference needs; all outlive it.
 struct InferContext {
-  const ModelStore* store = nullptr;
+  ModelStore* store = nullptr;
   Lifecycle* lifecycle = nullptr;
   ServerMetrics* metrics = nullptr;
 };
@@ -48,7 +48,9 @@ class InferExecution {
   absl::Status Prepare(grpc::ByteBuffer* request, Job* job);
   absl::Status ReadParameters(Job* job) const;
   void OnResult(JobResult result);
-  void Answer(absl::Status status, grpc::ByteBuffer reply, absl::Duration total);
+  // Hands the sample, if there is one, to the drift monitor when the answer is on its way.
+  void Answer(absl::Status status, grpc::ByteBuffer reply, absl::Duration total,
+              std::optional<DriftSample> sample = std::nullopt);
 
   const InferContext context_;
   const ReplyKind kind_;
@@ -59,6 +61,7 @@ class InferExecution {
   inference::ModelInferRequest* const request_;  // on the arena
   VariantPin pin_;
   bool pinned_ = false;
+  std::vector<ShadowRun> shadows_;  // for most requests empty
   DecodedInputs inputs_;
   std::vector<size_t> wanted_;
   Done done_;

@@ -1,23 +1,32 @@
+// Enter counts first and looks second, CloseAndAwaitIdle closes first and counts second: whatever their order, one of the two sees
+// the other (all of it sequentially consistent).
+
 #include "server/rpc/lifecycle.h"
 
+#include "absl/time/clock.h"
+
 namespace precis::server {
+namespace {
+
+constexpr absl::Duration kPoll = absl::Milliseconds(1);
+
+}  // namespace
 
 bool Lifecycle::Enter() {
-  absl::MutexLock lock(&mutex_);
-  if (closed_) return false;
-  ++inside_;
-  return true;
-}
-
-void Lifecycle::Leave() {
-  absl::MutexLock lock(&mutex_);
-  --inside_;
+  inside_.fetch_add(1);
+  if (!closed_.load()) return true;
+  Leave();
+  return false;
 }
 
 bool Lifecycle::CloseAndAwaitIdle(absl::Duration timeout) {
-  absl::MutexLock lock(&mutex_);
-  closed_ = true;
-  return mutex_.AwaitWithTimeout(absl::Condition(this, &Lifecycle::Idle), timeout);
+  closed_.store(true);
+  const absl::Time deadline = absl::Now() + timeout;
+  while (inside_.load() != 0) {
+    if (absl::Now() >= deadline) return false;
+    absl::SleepFor(kPoll);
+  }
+  return true;
 }
 
 }  // namespace precis::server

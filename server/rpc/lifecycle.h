@@ -3,8 +3,6 @@
 
 #include <atomic>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
 namespace precis::server {
@@ -24,18 +22,17 @@ class Lifecycle {
 
   // Every inference calls Enter before its work, and Leave after its answer if Enter was true. False: closed.
   bool Enter();
-  void Leave();
+  void Leave() { inside_.fetch_sub(1); }
+  // Nobody is inside.
+  bool idle() const { return inside_.load(std::memory_order_relaxed) == 0; }
   // Lets nobody in any more and waits for those inside. False when `timeout` passed first.
   bool CloseAndAwaitIdle(absl::Duration timeout);
 
  private:
-  bool Idle() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return inside_ == 0; }
-
   std::atomic<bool> ready_{false};
   std::atomic<bool> draining_{false};
-  absl::Mutex mutex_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  int inside_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::atomic<bool> closed_{false};
+  std::atomic<int> inside_{0};
 };
 
 }  // namespace precis::server

@@ -9,6 +9,7 @@
 #include "engine/base/status_macros.h"
 #include "server/config/model_name.h"
 #include "server/rpc/compare_stream.h"
+#include "server/rpc/drift_description.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/load_parameters.h"
 #include "server/rpc/load_stream.h"
@@ -150,9 +151,10 @@ grpc::ServerUnaryReactor* PrecisionService::SetTraffic(grpc::CallbackServerConte
   return Reply(call, ApplyTraffic(*store_, *request, response));
 }
 
-grpc::ServerUnaryReactor* PrecisionService::GetDrift(grpc::CallbackServerContext* call, const v1::GetDriftRequest*,
-                                                     v1::GetDriftResponse*) {
-  return Reply(call, NotYet("GetDrift"));
+grpc::ServerUnaryReactor* PrecisionService::GetDrift(grpc::CallbackServerContext* call,
+                                                     const v1::GetDriftRequest* request,
+                                                     v1::GetDriftResponse* response) {
+  return Reply(call, DescribeDrift(*store_, *request, response));
 }
 
 }  // namespace precis::server

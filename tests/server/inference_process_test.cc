@@ -196,17 +196,13 @@ TEST_F(InferenceProcessTest, ShowsRequestsInTheMetrics) {
 }
 
 TEST_F(InferenceProcessTest, NamesWhatItDoesNotImplement) {
-  grpc::ClientContext shared, trace, drift;
+  grpc::ClientContext shared, trace;
   inference::SystemSharedMemoryStatusResponse shared_response;
   EXPECT_EQ(server_->inference->SystemSharedMemoryStatus(&shared, {}, &shared_response).error_code(),
             grpc::StatusCode::UNIMPLEMENTED);
   inference::TraceSettingResponse trace_response;
   EXPECT_EQ(server_->inference->TraceSetting(&trace, {}, &trace_response).error_code(),
             grpc::StatusCode::UNIMPLEMENTED);
-  v1::GetDriftResponse drift_response;
-  const auto status = server_->precision->GetDrift(&drift, {}, &drift_response);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("GetDrift"));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <map>
 #include <thread>
 
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/precisd_process.h"
@@ -178,6 +179,58 @@ TEST(TrafficProcessTest, TheModelsFileSaysWhatIsLoadedAndHowItIsSplit) {
   EXPECT_THAT(Answerers(server, 20), ElementsAre(Key("bf16"), Key("half")));
 }
 
+v1::GetDriftResponse Drift(PrecisdProcess& server, const std::string& model) {
+  grpc::ClientContext context;
+  v1::GetDriftRequest request;
+  request.set_model(model);
+  v1::GetDriftResponse response;
+  const grpc::Status status = server.precision->GetDrift(&context, request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response;
+}
+
+TEST(TrafficProcessTest, ShadowsCompareTheBaselinesAnswersAndTheVariants) {
+  const IdentityRepository repository;
+  PrecisdProcess server({"--model_repository=" + repository.root(), kVariants});
+  server.AwaitReady();
+  v1::Traffic traffic;
+  traffic.add_shadow()->set_variant("bf16");
+  traffic.mutable_shadow(0)->set_rate(1);
+  ASSERT_TRUE(SetTraffic(server, traffic).ok());
+  for (int i = 0; i < 10; ++i) Answerer(server, IdentityRequest("identity", {1.001F, 2}));       // fp32 answers
+  for (int i = 0; i < 10; ++i) Answerer(server, IdentityRequest("identity@bf16", {1.001F, 2}));  // pinned
+  for (int i = 0; i < 10; ++i) Answerer(server, IdentityRequest("identity@fp16", {1.001F, 2}));  // not of the pair
+  v1::GetDriftResponse drift = Drift(server, "identity@bf16");
+  for (int i = 0; i < 100 && drift.samples() + drift.dropped_samples() < 20; ++i) {
+    absl::SleepFor(absl::Milliseconds(50));
+    drift = Drift(server, "identity@bf16");
+  }
+  EXPECT_EQ(drift.samples() + drift.dropped_samples(), 20);
+  EXPECT_GE(drift.samples(), 5);
+  EXPECT_EQ(drift.baseline(), "fp32");
+  EXPECT_GT(drift.cosine().value(), 0.999);
+  EXPECT_EQ(Drift(server, "identity@fp16").samples(), 0);
+}
+
+TEST(TrafficProcessTest, ShadowsNeedTheBaselineAndGiveUnloadedVariantsBack) {
+  const IdentityRepository repository;
+  PrecisdProcess server({"--model_repository=" + repository.root(), "--load=identity@bf16"});
+  server.AwaitReady();
+  v1::Traffic traffic;
+  traffic.add_shadow()->set_variant("bf16");
+  traffic.mutable_shadow(0)->set_rate(1);
+  const grpc::Status refused = SetTraffic(server, traffic);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(refused.error_message(), HasSubstr("identity@fp32"));
+  ASSERT_TRUE(Load(server, "identity@fp32").ok());
+  ASSERT_TRUE(SetTraffic(server, traffic).ok());
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 50; ++i) Answerer(server, IdentityRequest("identity@bf16", {1, 2}));
+    EXPECT_TRUE(Unload(server, "identity@fp32").ok());
+    EXPECT_TRUE(Load(server, "identity@fp32").ok());
+  }
+}
+
 TEST(TrafficProcessTest, ChangesUnderLoadFailNoRequest) {
   const IdentityRepository repository;
   PrecisdProcess server({"--model_repository=" + repository.root(), kVariants});
@@ -201,6 +254,8 @@ TEST(TrafficProcessTest, ChangesUnderLoadFailNoRequest) {
   }
   v1::Traffic sticky = Split({{"fp32", 40}, {"bf16", 30}, {"fp16", 30}});
   sticky.set_sticky_parameter("user");
+  sticky.add_shadow()->set_variant("fp16");
+  sticky.mutable_shadow(0)->set_rate(0.2);
   for (int round = 0; round < 20; ++round) {
     EXPECT_TRUE(SetTraffic(server, round % 2 == 0 ? sticky : Split({{"bf16", 50}, {"fp16", 50}})).ok());
     EXPECT_TRUE(Unload(server, "identity@fp16").ok());

@@ -102,6 +102,9 @@ class Client {
   // Spreads the requests for the plain model name from now on, until the server ends. INVALID_ARGUMENT: shares that do not sum
   // to 100, a rate outside [0, 1]; NOT_FOUND and UNAVAILABLE name a variant that is not loaded: then nothing changes.
   virtual absl::Status SetTraffic(const std::string& model, const client::Traffic& traffic) = 0;
+  // What comparing live requests with the baseline has shown. INVALID_ARGUMENT: the variant is the baseline.
+  virtual absl::StatusOr<client::Drift> GetDrift(const std::string& model, const std::string& variant,
+                                                 const std::string& version = "") = 0;
 };
 
 }  // namespace precis

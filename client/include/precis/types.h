@@ -120,6 +120,44 @@ struct Traffic {
   std::vector<Shadow> shadow;
 };
 
+// A measured value with its 95 % interval, where there is one.
+struct DriftEstimate {
+  double value = 0;
+  std::optional<double> low, high;
+};
+struct DriftMeasures {
+  DriftEstimate sqnr_db;         // infinite when nothing differs
+  DriftEstimate cosine;          // mean over the samples
+  DriftEstimate top1_agreement;  // share of equal predictions
+  double max_abs_error = 0;
+};
+struct DriftOutput {
+  std::string name;
+  DriftMeasures measures;
+};
+// The input of a layer that computes in integers, held against calibration.
+struct DriftLayer {
+  std::string name;
+  double clipped_ratio = 0;   // share of numbers beyond the levels
+  std::optional<double> psi;  // population stability index
+};
+struct DriftWindow {
+  double seconds = 0;  // how far it reaches back; 0: to the load
+  int64_t samples = 0;
+  DriftMeasures measures;            // all outputs together; without samples nothing
+  std::vector<DriftOutput> outputs;  // each by itself
+  int64_t layer_samples = 0;         // behind `layers`
+  std::vector<DriftLayer> layers;
+};
+// How far a variant's answers to live requests are from the baseline's.
+struct Drift {
+  std::string variant, baseline;
+  std::vector<DriftWindow> windows;  // 1 minute, 10 minutes, since the load
+  int64_t dropped_samples = 0;       // requests that were sampled, and found no spare capacity
+  bool alarm = false;
+  std::string alarm_reason;
+};
+
 // One version of a model.
 struct ModelVariants {
   std::string name, version;
