@@ -142,10 +142,11 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
   }
   info.weight_bytes = plan->weight_bytes;
   info.arena_bytes = plan->arena_bytes;
+  info.input_shapes = shapes;
 
   const auto start = Clock::now();
   if (options.progress) options.progress("warm_up", 0.0);
-  auto variant = std::make_shared<VariantImpl>(file_, std::move(plans), std::move(info), shapes);
+  auto variant = std::make_shared<VariantImpl>(file_, std::move(plans), std::move(info));
   PRECIS_RETURN_IF_ERROR(WarmUp(*variant, shapes));
   variant->SetLoadTime("warm_up", std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   if (options.progress) options.progress("warm_up", 1.0);

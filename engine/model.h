@@ -37,6 +37,7 @@ struct VariantInfo {
   std::string name;  // "int8"
   quant::Policy policy;
   int threads = 1;
+  std::vector<Shape> input_shapes;        // compiled at load
   std::map<std::string, double> load_ms;  // phase -> milliseconds: parse, calibrate, quantize, compile, warm_up
   int64_t weight_bytes = 0;               // prepacked weights held in memory
   int64_t arena_bytes = 0;                // activations of one session, for the shapes compiled at load
@@ -134,6 +135,8 @@ class Variant {
   virtual absl::StatusOr<std::unique_ptr<InputProbe>> NewInputProbe() const = 0;
   // Layers of the plan for the given shapes (empty: those compiled at load), without times.
   virtual absl::StatusOr<std::vector<Layer>> DescribePlan(const std::vector<Shape>& input_shapes) const = 0;
+  // Forgets the plan for these shapes, if there is one; what runs it keeps it. A later run compiles it again.
+  virtual void DropPlan(const std::vector<Shape>& input_shapes) const = 0;
 };
 
 // CPU facts for build_info and logs.

@@ -173,6 +173,11 @@ std::shared_ptr<const plan::Plan> PlanCache::Find(const std::vector<Shape>& shap
   return plans_.front();
 }
 
+void PlanCache::Drop(const std::vector<Shape>& shapes) {
+  absl::MutexLock lock(&mutex_);
+  plans_.remove_if([&](const auto& plan) { return plan->input_shapes == shapes; });
+}
+
 absl::StatusOr<std::shared_ptr<const plan::Plan>> PlanCache::Get(const std::vector<Shape>& shapes) {
   if (auto plan = Find(shapes)) return plan;
   absl::MutexLock compiling(&compile_mutex_);
@@ -195,9 +200,8 @@ absl::StatusOr<std::shared_ptr<const plan::Plan>> PlanCache::Compile(
   return plan;
 }
 
-VariantImpl::VariantImpl(std::shared_ptr<const ModelFile> file, std::unique_ptr<PlanCache> plans, VariantInfo info,
-                         std::vector<Shape> shapes)
-    : file_(std::move(file)), plans_(std::move(plans)), info_(std::move(info)), shapes_(std::move(shapes)) {}
+VariantImpl::VariantImpl(std::shared_ptr<const ModelFile> file, std::unique_ptr<PlanCache> plans, VariantInfo info)
+    : file_(std::move(file)), plans_(std::move(plans)), info_(std::move(info)) {}
 
 std::unique_ptr<PlanCache> PlanCache::OfOneThread() const {
   return std::make_unique<PlanCache>(file_, policy_, table_, 1, static_cast<int>(capacity_));
@@ -216,11 +220,11 @@ absl::StatusOr<std::unique_ptr<Session>> VariantImpl::NewBackgroundSession() con
 
 absl::StatusOr<std::unique_ptr<InputProbe>> VariantImpl::NewInputProbe() const {
   if (plans_->table() == nullptr) return std::unique_ptr<InputProbe>();
-  return MakeInputProbe(plans_->file(), plans_->policy(), *plans_->table(), shapes_);
+  return MakeInputProbe(plans_->file(), plans_->policy(), *plans_->table(), info_.input_shapes);
 }
 
 absl::StatusOr<std::vector<Layer>> VariantImpl::DescribePlan(const std::vector<Shape>& input_shapes) const {
-  PRECIS_ASSIGN_OR_RETURN(const auto plan, plans_->Get(input_shapes.empty() ? shapes_ : input_shapes));
+  PRECIS_ASSIGN_OR_RETURN(const auto plan, plans_->Get(input_shapes.empty() ? info_.input_shapes : input_shapes));
   return LayersOf(*plan);
 }
 

@@ -28,6 +28,7 @@ class PlanCache {
   const quant::CalibrationTable* table() const { return table_.get(); }  // null: the policy needs none
   // An empty cache of plans of one thread for the same variant.
   std::unique_ptr<PlanCache> OfOneThread() const;
+  void Drop(const std::vector<Shape>& shapes);
 
   // Quantizes and compiles `graph` (optimised, f32) and keeps the plan. `begin_phase` hears "quantize" and "compile".
   absl::StatusOr<std::shared_ptr<const plan::Plan>> Compile(ir::Graph graph,
@@ -49,8 +50,7 @@ class PlanCache {
 
 class VariantImpl : public Variant, public std::enable_shared_from_this<VariantImpl> {
  public:
-  VariantImpl(std::shared_ptr<const ModelFile> file, std::unique_ptr<PlanCache> plans, VariantInfo info,
-              std::vector<Shape> shapes);
+  VariantImpl(std::shared_ptr<const ModelFile> file, std::unique_ptr<PlanCache> plans, VariantInfo info);
 
   const VariantInfo& info() const override { return info_; }
   const std::vector<TensorSpec>& inputs() const override { return file_->inputs(); }
@@ -59,6 +59,7 @@ class VariantImpl : public Variant, public std::enable_shared_from_this<VariantI
   absl::StatusOr<std::unique_ptr<Session>> NewBackgroundSession() const override;
   absl::StatusOr<std::unique_ptr<InputProbe>> NewInputProbe() const override;
   absl::StatusOr<std::vector<Layer>> DescribePlan(const std::vector<Shape>& input_shapes) const override;
+  void DropPlan(const std::vector<Shape>& input_shapes) const override { plans_->Drop(input_shapes); }
 
   // Before the variant is published.
   void SetLoadTime(const std::string& phase, double milliseconds) { info_.load_ms[phase] = milliseconds; }
@@ -67,7 +68,6 @@ class VariantImpl : public Variant, public std::enable_shared_from_this<VariantI
   const std::shared_ptr<const ModelFile> file_;
   const std::unique_ptr<PlanCache> plans_;
   VariantInfo info_;
-  const std::vector<Shape> shapes_;  // compiled at load
   mutable absl::Mutex background_mutex_;
   mutable std::unique_ptr<PlanCache> background_plans_ ABSL_GUARDED_BY(background_mutex_);  // made when first needed
 };

@@ -18,6 +18,7 @@
 #include "server/app/cpu_cores.h"
 #include "server/config/model_name.h"
 #include "server/config/repository.h"
+#include "server/config/scheduling.h"
 #include "server/metrics/memory_bandwidth.h"
 
 namespace precis::server {
@@ -42,15 +43,17 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   const int cores = UsableCores(AffinityCores(), quota);
   std::unique_ptr<Server> server(new Server(options));
   ModelStoreOptions store;
+  store.cores = cores;
   store.threads = options.threads;
-  store.workers = options.workers > 0 ? options.workers : std::max(1, cores / options.threads);
+  store.workers = options.workers;
+  const Parallelism parallel = ChooseParallelism(cores, options.workers, options.threads);
   store.queue_size = options.queue_size;
   store.load_threads = options.load_threads;
   store.calibration_cache = options.calibration_cache;
   store.idle = [lifecycle = &server->lifecycle_] { return lifecycle->idle(); };
   LOG(INFO) << "precisd " << PRECIS_VERSION << ", oneDNN " << OneDnnVersion() << " (" << CpuIsaName() << "), " << cores
-            << " cores" << (quota > 0 ? absl::StrCat(" (cgroup quota ", quota, ")") : "") << ", " << store.workers
-            << " workers of " << store.threads << " threads per variant";
+            << " cores" << (quota > 0 ? absl::StrCat(" (cgroup quota ", quota, ")") : "") << ", " << parallel.workers
+            << " workers of " << parallel.threads << " threads per variant";
   server->store_ = std::make_unique<ModelStore>(
       Repository(options.model_repository, options.models), store, &server->metrics_,
       [health = &server->health_](const std::string& name, bool ready) { health->Set(name, ready); });

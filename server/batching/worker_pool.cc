@@ -6,39 +6,36 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
 
 namespace precis::server {
 namespace {
 
-// Weight of the newest run in a slot's smoothed time.
-constexpr double kSmoothing = 0.2;
-
-bool SameShapes(const std::vector<Shape>& shapes, const std::vector<TensorView>& inputs) {
-  return std::equal(shapes.begin(), shapes.end(), inputs.begin(), inputs.end(),
-                    [](const Shape& shape, const TensorView& input) { return shape == input.shape; });
-}
+// Jobs behind the first that must not run any more wait for their answer at most so long while workers take jobs.
+constexpr absl::Duration kSweepInterval = absl::Milliseconds(5);
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<WorkerPool>> WorkerPool::Create(std::shared_ptr<const Variant> variant,
                                                                WorkerPoolOptions options, VariantMetrics* metrics) {
-  std::unique_ptr<WorkerPool> pool(new WorkerPool(std::move(variant), std::move(options), metrics));
-  auto session = pool->variant_->NewSession();
-  if (!session.ok()) return session.status();
-  auto slot = std::make_unique<Slot>();
-  slot->session = *std::move(session);
-  {
-    absl::MutexLock lock(&pool->mutex_);
-    pool->idle_.push_back(std::move(slot));
-    pool->slots_made_ = 1;
+  BatchPlan plan;
+  if (options.scheduling.max_batch_size > 0) {
+    PRECIS_ASSIGN_OR_RETURN(plan, BatchPlan::Measure(*variant, options.scheduling.max_batch_size,
+                                                     options.scheduling.preferred_batch_sizes));
   }
+  std::unique_ptr<WorkerPool> pool(new WorkerPool(std::move(variant), std::move(options), std::move(plan), metrics));
   for (int i = 0; i < pool->options_.workers; ++i) pool->threads_.emplace_back([p = pool.get()] { p->WorkerLoop(); });
   return pool;
 }
 
-WorkerPool::WorkerPool(std::shared_ptr<const Variant> variant, WorkerPoolOptions options, VariantMetrics* metrics)
-    : variant_(std::move(variant)), options_(std::move(options)), metrics_(metrics) {}
+WorkerPool::WorkerPool(std::shared_ptr<const Variant> variant, WorkerPoolOptions options, BatchPlan plan,
+                       VariantMetrics* metrics)
+    : variant_(std::move(variant)),
+      options_(std::move(options)),
+      plan_(std::move(plan)),
+      metrics_(metrics),
+      order_(options_.scheduling.preserve_ordering ? std::make_shared<ReplyOrder>() : nullptr),
+      queue_(&options_.scheduling, static_cast<size_t>(options_.queue_size)) {}
 
 WorkerPool::~WorkerPool() {
   {
@@ -50,142 +47,147 @@ WorkerPool::~WorkerPool() {
 
 void WorkerPool::Submit(Job job) {
   const absl::Time now = job.submitted = options_.clock();
-  std::unique_ptr<Slot> slot;  // to run the job here
-  bool queued = false;
-  std::vector<Job> dead;
+  std::unique_ptr<BatchSession> session;  // to run the job here
+  std::vector<Refused> refused;
+  absl::Status room;
   {
     absl::MutexLock lock(&mutex_);
-    if (queue_.empty() && !idle_.empty() && SuitsInline(*idle_.back(), job)) {
-      slot = std::move(idle_.back());
-      idle_.pop_back();
-    } else {
-      const size_t limit = static_cast<size_t>(options_.queue_size);
-      if (queue_.size() >= limit) dead = TakeDeadLocked(now);
-      if (queue_.size() < limit) {
-        queue_.push_back(std::move(job));
-        queued = true;
-        if (metrics_ != nullptr) metrics_->SetQueueDepth(static_cast<int64_t>(queue_.size()));
-      }
+    const bool here = options_.allow_inline && queue_.empty() && !idle_.empty() &&
+                      idle_.back()->Expected(job) < kInlineLimit && WhyNot(job, now).ok();
+    room = queue_.RoomFor(job);
+    if (!here && !room.ok()) {
+      refused = queue_.Sweep(now);
+      room = queue_.RoomFor(job);
     }
+    if (order_ != nullptr && (here || room.ok())) {
+      job.done = [order = order_, ticket = order_->NextTicket(), done = std::move(job.done)](JobResult result) mutable {
+        order->Answer(ticket, [done = std::move(done), result = std::move(result)]() mutable {
+          std::move(done)(std::move(result));
+        });
+      };
+    }
+    if (here) {
+      session = std::move(idle_.back());
+      idle_.pop_back();
+    } else if (room.ok()) {
+      queue_.Push(std::move(job));
+    } else {
+      refused.push_back({std::move(job), std::move(room)});
+    }
+    if (session == nullptr) ShowDepthLocked();
   }
   // A queued job may already be answered and this pool gone: only locals from here on, unless the job is still ours.
-  for (Job& waiting : dead) {
-    absl::Status why = WhyNot(waiting, now);
-    Refuse(std::move(waiting), std::move(why), now);
-  }
-  if (queued) return;
-  if (slot != nullptr) return RunJob(std::move(slot), std::move(job));
-  Refuse(
-      std::move(job),
-      absl::ResourceExhaustedError(absl::StrCat("the queue is full: ", options_.queue_size, " requests are waiting")),
-      now);
+  Refuse(std::move(refused), now);
+  if (session == nullptr) return;
+  std::vector<Job> jobs;
+  jobs.push_back(std::move(job));
+  RunJobs(std::move(session), std::move(jobs));
 }
 
-std::vector<Job> WorkerPool::TakeDeadLocked(absl::Time now) {
-  std::vector<Job> dead;
-  const auto first =
-      std::stable_partition(queue_.begin(), queue_.end(), [now](const Job& job) { return WhyNot(job, now).ok(); });
-  std::move(first, queue_.end(), std::back_inserter(dead));
-  queue_.erase(first, queue_.end());
-  return dead;
+void WorkerPool::ShowDepthLocked() const {
+  if (metrics_ != nullptr) metrics_->SetQueueDepth(static_cast<int64_t>(queue_.size()));
 }
 
-bool WorkerPool::SuitsInline(const Slot& slot, const Job& job) const {
-  return options_.allow_inline && slot.smoothed < kInlineLimit && SameShapes(slot.shapes, job.inputs);
+std::unique_ptr<BatchSession> WorkerPool::NewSession() const {
+  return std::make_unique<BatchSession>(variant_, &plan_, metrics_, options_.clock);
 }
 
-bool WorkerPool::HasWork() const {
-  if (queue_.empty()) return stopping_;
-  return !idle_.empty() || slots_made_ < options_.workers;
-}
-
-std::unique_ptr<WorkerPool::Slot> WorkerPool::TakeSlotLocked() {
+std::unique_ptr<BatchSession> WorkerPool::TakeSessionLocked() {
   if (!idle_.empty()) {
-    std::unique_ptr<Slot> slot = std::move(idle_.back());
+    std::unique_ptr<BatchSession> session = std::move(idle_.back());
     idle_.pop_back();
-    return slot;
+    return session;
   }
-  ++slots_made_;
-  return std::make_unique<Slot>();
+  ++sessions_made_;
+  return NewSession();
+}
+
+std::vector<JobQueue::Refused> WorkerPool::SweepLocked(absl::Time now) {
+  if (now < next_sweep_ && queue_.FirstMayRun(now)) return {};
+  next_sweep_ = now + kSweepInterval;
+  return queue_.Sweep(now);
+}
+
+bool WorkerPool::HasFullBatchLocked() const {
+  const auto& preferred = options_.scheduling.preferred_batch_sizes;
+  const int64_t least = preferred.empty() ? plan_.best_size() : std::min(preferred.front(), plan_.best_size());
+  return queue_.items() >= least && queue_.LeadingItems(least) >= least;
+}
+
+int64_t WorkerPool::ItemsToTakeLocked() const {
+  if (!joins()) return 1;
+  const auto& preferred = options_.scheduling.preferred_batch_sizes;
+  const int64_t most = preferred.empty() ? plan_.best_size() : std::max(preferred.back(), plan_.best_size());
+  const int64_t items = queue_.LeadingItems(most);
+  if (items >= plan_.best_size()) return plan_.best_size();
+  const auto above = std::upper_bound(preferred.begin(), preferred.end(), items);
+  if (above != preferred.begin()) return *std::prev(above);
+  const auto free = static_cast<int64_t>(idle_.size()) + options_.workers - sessions_made_;
+  return (items + free - 1) / free;
+}
+
+absl::Duration WorkerPool::WaitForMoreLocked(absl::Time now) const {
+  const absl::Duration delay = options_.scheduling.max_queue_delay;
+  if (!joins() || delay == absl::ZeroDuration() || stopping_ || HasFullBatchLocked()) return absl::ZeroDuration();
+  return std::max(absl::ZeroDuration(), queue_.oldest() + delay - now);
 }
 
 void WorkerPool::WorkerLoop() {
   while (true) {
-    Job job;
-    std::unique_ptr<Slot> slot;
+    std::vector<Job> jobs;
+    std::vector<Refused> refused;
+    std::unique_ptr<BatchSession> session;
+    absl::Time now;
     {
       absl::MutexLock lock(&mutex_, absl::Condition(this, &WorkerPool::HasWork));
       if (queue_.empty()) return;
-      job = std::move(queue_.front());
-      queue_.pop_front();
-      if (metrics_ != nullptr) metrics_->SetQueueDepth(static_cast<int64_t>(queue_.size()));
-      slot = TakeSlotLocked();
+      now = options_.clock();
+      refused = SweepLocked(now);
+      const absl::Duration wait = queue_.empty() ? absl::ZeroDuration() : WaitForMoreLocked(now);
+      if (refused.empty() && wait > absl::ZeroDuration()) {
+        mutex_.AwaitWithTimeout(absl::Condition(this, &WorkerPool::NeedNotWait), wait);
+        continue;
+      }
+      if (!queue_.empty() && wait == absl::ZeroDuration()) {
+        jobs = queue_.Take(ItemsToTakeLocked());
+        session = TakeSessionLocked();
+      }
+      ShowDepthLocked();
     }
-    RunJob(std::move(slot), std::move(job));
+    Refuse(std::move(refused), now);
+    if (session != nullptr) RunJobs(std::move(session), std::move(jobs));
   }
 }
 
-absl::Status WorkerPool::WhyNot(const Job& job, absl::Time now) {
-  if (job.cancelled && job.cancelled()) return absl::CancelledError("the client cancelled the request");
-  if (now >= job.deadline) return absl::DeadlineExceededError("the deadline passed in the queue");
-  return absl::OkStatus();
-}
-
-void WorkerPool::Refuse(Job job, absl::Status status, absl::Time now) {
-  JobResult result;
-  result.status = std::move(status);
-  result.submitted = job.submitted;
-  result.started = result.finished = now;
-  std::move(job.done)(std::move(result));
-}
-
-void WorkerPool::RunJob(std::unique_ptr<Slot> slot, Job job) {
-  JobResult result;
-  result.submitted = job.submitted;
-  result.started = result.finished = options_.clock();
-  result.status = WhyNot(job, result.started);
-  if (result.status.ok()) {
-    result.status = RunSession(*slot, job, &result);
-    result.finished = options_.clock();
-    if (result.status.ok()) NoteRun(*slot, job, result.finished - result.started);
+void WorkerPool::Refuse(std::vector<Refused> refused, absl::Time now) {
+  for (Refused& r : refused) {
+    JobResult result;
+    result.status = std::move(r.why);
+    result.submitted = r.job.submitted;
+    result.started = result.finished = now;
+    std::move(r.job.done)(std::move(result));
   }
+}
+
+void WorkerPool::RunJobs(std::unique_ptr<BatchSession> session, std::vector<Job> jobs) {
+  std::vector<std::vector<Tensor>> outputs(jobs.size());
+  RunSizes runs;
+  const absl::Time started = options_.clock();
+  const absl::Status status = session->Run(jobs, outputs, &runs);
+  const absl::Time finished = status.ok() ? options_.clock() : started;
   {
     absl::MutexLock lock(&mutex_);
-    idle_.push_back(std::move(slot));
+    idle_.push_back(std::move(session));
   }
-  std::move(job.done)(std::move(result));
-}
-
-absl::Status WorkerPool::RunSession(Slot& slot, const Job& job, JobResult* result) {
-  if (slot.session == nullptr) {
-    auto session = variant_->NewSession();
-    if (!session.ok()) return session.status();
-    slot.session = *std::move(session);
-  }
-  return slot.session->Run(job.inputs, &result->outputs);
-}
-
-void WorkerPool::NoteRun(Slot& slot, const Job& job, absl::Duration took) const {
-  if (!SameShapes(slot.shapes, job.inputs)) {
-    UpdateShapes(slot, job);
-    slot.smoothed = absl::InfiniteDuration();  // the first run may have compiled a plan: its time says nothing
-  } else if (slot.smoothed == absl::InfiniteDuration()) {
-    slot.smoothed = took;
-  } else {
-    slot.smoothed += kSmoothing * (took - slot.smoothed);
-  }
-  if (metrics_ != nullptr) metrics_->CountRun(job.batch_size, slot.weight_bytes, slot.activation_bytes, took);
-}
-
-void WorkerPool::UpdateShapes(Slot& slot, const Job& job) const {
-  slot.shapes.clear();
-  for (const TensorView& input : job.inputs) slot.shapes.push_back(input.shape);
-  slot.weight_bytes = slot.activation_bytes = 0;
-  const auto layers = variant_->DescribePlan(slot.shapes);
-  if (!layers.ok()) return;
-  for (const Layer& layer : *layers) {
-    slot.weight_bytes += layer.weight_bytes;
-    slot.activation_bytes += layer.activation_bytes;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    JobResult result;
+    result.status = status;
+    result.outputs = std::move(outputs[i]);
+    result.submitted = jobs[i].submitted;
+    result.started = started;
+    result.finished = finished;
+    result.runs = std::exchange(runs, {});
+    std::move(jobs[i].done)(std::move(result));
   }
 }
 

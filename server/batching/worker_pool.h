@@ -1,53 +1,47 @@
 #ifndef PRECIS_SERVER_BATCHING_WORKER_POOL_H_
 #define PRECIS_SERVER_BATCHING_WORKER_POOL_H_
 
-// A variant's bounded queue and the workers that run it.
+// A variant's queue and the workers that run what is in it, one by one or joined into batches.
 //
-// Contract: every job that is submitted is answered exactly once, through its `done`; in order of submission, as workers
-// become free. When the queue is full a new job is answered ResourceExhausted at once (after jobs that are already past their
-// deadline or cancelled have made room). A job past its deadline is answered DeadlineExceeded, a cancelled one Cancelled,
+// Contract: every job that is submitted is answered exactly once, through its `done`. Jobs run in the order of JobQueue, as
+// workers become free. When there is no room a new job is answered ResourceExhausted at once (after jobs that must not run any
+// more have made room). A job past its deadline or its time in the queue is answered DeadlineExceeded, a cancelled one Cancelled,
 // and neither runs. A job that runs is never interrupted.
+//
+// With dynamic batching a free worker takes as many waiting items as the batch plan has use for: one of the preferred sizes as
+// soon as there are enough, or the best size; else it waits for more until the longest waiting job has waited max_queue_delay,
+// and takes its share, so that no other free worker is left without work. Where larger runs are not faster nothing is joined
+// and nobody waits.
 //
 // A job whose model runs in less time than waking a thread costs is run on the thread that submits it (kInlineLimit).
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/functional/any_invocable.h"
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "engine/model.h"
+#include "server/batching/batch_plan.h"
+#include "server/batching/batch_session.h"
+#include "server/batching/job.h"
+#include "server/batching/job_queue.h"
+#include "server/batching/reply_order.h"
+#include "server/config/scheduling.h"
 #include "server/metrics/server_metrics.h"
 
 namespace precis::server {
 
-struct JobResult {
-  absl::Status status;
-  std::vector<Tensor> outputs;              // when ok
-  absl::Time submitted, started, finished;  // `started` and `finished` are equal when it did not run
-};
-
-struct Job {
-  std::vector<TensorView> inputs;  // borrowed until `done` is called
-  int64_t batch_size = 1;          // for the metrics
-  absl::Time deadline = absl::InfiniteFuture();
-  std::function<bool()> cancelled;           // may be empty; called on any thread, at any time before `done`
-  absl::AnyInvocable<void(JobResult)> done;  // on a worker, or inside Submit
-  absl::Time submitted;                      // set by Submit
-};
-
 struct WorkerPoolOptions {
-  int workers = 1;     // jobs that run at once, each on a session of its own
+  int workers = 1;     // runs at once, each on a session of its own
   int queue_size = 1;  // jobs that wait
   bool allow_inline = true;
+  Scheduling scheduling = {};  // its `workers` is not read
   std::function<absl::Time()> clock = [] { return absl::Now(); };
 };
 
@@ -57,7 +51,8 @@ class WorkerPool {
   // little to hold up the thread that serves the network.
   static constexpr absl::Duration kInlineLimit = absl::Microseconds(150);
 
-  // Makes the first session; the others follow when they are first needed. `metrics` may be null. Errors: the session's.
+  // Makes the first session; the others follow when they are first needed. Where the model batches, measures its batch sizes.
+  // `metrics` may be null. Errors: the engine's.
   static absl::StatusOr<std::unique_ptr<WorkerPool>> Create(std::shared_ptr<const Variant> variant,
                                                             WorkerPoolOptions options, VariantMetrics* metrics);
   // Runs what is queued, then joins the workers. Nobody may submit any more. Not to be called from a job's `done`.
@@ -67,43 +62,53 @@ class WorkerPool {
   void Submit(Job job);
 
   int workers() const { return options_.workers; }
+  const BatchPlan& batch_plan() const { return plan_; }
 
  private:
-  // A session and what is known of its latest run.
-  struct Slot {
-    std::unique_ptr<Session> session;
-    std::vector<Shape> shapes;
-    absl::Duration smoothed = absl::InfiniteDuration();  // run time at these shapes
-    int64_t weight_bytes = 0, activation_bytes = 0;      // moved by one run at these shapes
-  };
+  using Refused = JobQueue::Refused;
 
-  WorkerPool(std::shared_ptr<const Variant> variant, WorkerPoolOptions options, VariantMetrics* metrics);
+  WorkerPool(std::shared_ptr<const Variant> variant, WorkerPoolOptions options, BatchPlan plan,
+             VariantMetrics* metrics);
 
   void WorkerLoop();
-  bool SuitsInline(const Slot& slot, const Job& job) const;
-  // Takes an idle session, or makes one. Null when all are busy; a slot without a session when making it failed.
-  std::unique_ptr<Slot> TakeSlotLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Runs the job, gives the slot back, then answers. Nothing of this pool is touched after the answer: whoever gets it may
-  // be the last to keep the pool alive.
-  void RunJob(std::unique_ptr<Slot> slot, Job job);
-  absl::Status RunSession(Slot& slot, const Job& job, JobResult* result);
-  void NoteRun(Slot& slot, const Job& job, absl::Duration took) const;
-  void UpdateShapes(Slot& slot, const Job& job) const;
-  // Why the job must not run at time `now`; OK when it may.
-  static absl::Status WhyNot(const Job& job, absl::Time now);
-  static void Refuse(Job job, absl::Status status, absl::Time now);
-  // Moves the jobs that must not run out of the queue.
-  std::vector<Job> TakeDeadLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool HasWork() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Takes an idle session, or makes one.
+  std::unique_ptr<BatchSession> TakeSessionLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::unique_ptr<BatchSession> NewSession() const;
+  // Runs the jobs, gives the session back, then answers. On a thread that is not a worker nothing of this pool is touched after
+  // the last answer: whoever gets it may be the last to keep the pool alive.
+  void RunJobs(std::unique_ptr<BatchSession> session, std::vector<Job> jobs);
+  static void Refuse(std::vector<Refused> refused, absl::Time now);
+  // Every kSweepInterval: a look at every job costs more than one at the first.
+  std::vector<Refused> SweepLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Items to take now. Requires jobs.
+  int64_t ItemsToTakeLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // How long to wait for more jobs before some are taken. Requires jobs.
+  absl::Duration WaitForMoreLocked(absl::Time now) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  bool HasFullBatchLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  bool joins() const { return options_.scheduling.dynamic_batching && plan_.best_size() > 1; }
+  void ShowDepthLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  bool HasIdleSession() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return !idle_.empty() || sessions_made_ < options_.workers;
+  }
+  // Conditions that workers wait for.
+  bool HasWork() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return queue_.empty() ? stopping_ : HasIdleSession(); }
+  bool NeedNotWait() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || !HasIdleSession() || queue_.empty() || HasFullBatchLocked();
+  }
 
   const std::shared_ptr<const Variant> variant_;
   const WorkerPoolOptions options_;
+  const BatchPlan plan_;
   VariantMetrics* const metrics_;
+  const std::shared_ptr<ReplyOrder> order_;  // null: answers leave as they come
 
   absl::Mutex mutex_;
-  std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Slot>> idle_ ABSL_GUARDED_BY(mutex_);  // the latest used is the last: its caches are warm
-  int slots_made_ ABSL_GUARDED_BY(mutex_) = 0;
+  JobQueue queue_ ABSL_GUARDED_BY(mutex_);
+  absl::Time next_sweep_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  // The latest used is the last: its caches are warm.
+  std::vector<std::unique_ptr<BatchSession>> idle_ ABSL_GUARDED_BY(mutex_);
+  int sessions_made_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

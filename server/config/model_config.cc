@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "engine/base/status_macros.h"
+#include "server/config/scheduling.h"
 
 namespace precis::server {
 namespace {
@@ -15,10 +16,10 @@ namespace {
 using inference::ModelConfig;
 
 // Fields that are read, or that are right to leave unread without a word.
-constexpr std::array<absl::string_view, 9> kReadFields = {
-    "name",          "platform", "backend",        "max_batch_size",
-    "input",         "output",   "version_policy", "default_model_filename",
-    "instance_group"};
+constexpr std::array<absl::string_view, 10> kReadFields = {
+    "name",           "platform",        "backend",        "max_batch_size",
+    "input",          "output",          "version_policy", "default_model_filename",
+    "instance_group", "dynamic_batching"};
 constexpr std::array<absl::string_view, 3> kOnnxBackends = {"", "onnxruntime", "precis"};
 constexpr std::array<absl::string_view, 3> kOnnxPlatforms = {"", "onnxruntime_onnx", "onnx_precis"};
 
@@ -155,7 +156,7 @@ absl::StatusOr<std::vector<std::string>> CheckModelConfig(const ModelConfig& con
     return absl::InvalidArgumentError(
         absl::StrCat("config.pbtxt: name \"", config.name(), "\", the model is \"", model, "\""));
   }
-  if (config.max_batch_size() < 0) return absl::InvalidArgumentError("config.pbtxt: max_batch_size is negative");
+  PRECIS_RETURN_IF_ERROR(MakeScheduling(config).status());
   if (config.has_ensemble_scheduling()) return absl::UnimplementedError("config.pbtxt: ensemble_scheduling");
   if (config.has_sequence_batching()) return absl::UnimplementedError("config.pbtxt: sequence_batching");
   if (config.model_transaction_policy().decoupled()) return absl::UnimplementedError("config.pbtxt: decoupled replies");

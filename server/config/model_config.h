@@ -15,7 +15,7 @@
 namespace precis::server {
 
 // The fields of `config` that mean nothing here, each a sentence for the log. Errors: InvalidArgument when the name is not
-// `model`; Unimplemented for what would change answers (ensembles, sequence batching, decoupled replies).
+// `model`, and those of MakeScheduling; Unimplemented for what would change answers (ensembles, sequence batching, decoupled replies).
 absl::StatusOr<std::vector<std::string>> CheckModelConfig(const inference::ModelConfig& config,
                                                           const std::string& model);
 

@@ -126,17 +126,22 @@ void AddNetworkFlags(CLI::App& app, ServerOptions& options) {
 void AddExecutionFlags(CLI::App& app, ServerOptions& options, RawFlags& raw) {
   const std::string group = "Execution";
   const auto count = CLI::Range(1, 4096).description("");
-  app.add_option("--threads", options.threads, "Threads of one worker: 1 for throughput, all cores for latency")
+  const auto count_or_auto = CLI::Range(0, 4096).description("");
+  app.add_option(
+         "--workers", options.workers,
+         "Runs of a variant at once; instance_group's count in a model's config.pbtxt replaces it. 0: cores / threads, "
+         "where cores come from the CPU affinity and the cgroup quota")
       ->group(group)
       ->type_name("N")
-      ->check(count)
+      ->check(count_or_auto)
       ->capture_default_str();
-  app.add_option("--workers", options.workers,
-                 "Requests a variant runs at once; 0: cores / threads, where cores come "
-                 "from the CPU affinity and the cgroup quota")
+  app.add_option(
+         "--threads", options.threads,
+         "Threads of one worker. 0: 1, the most requests per second; where workers are given cores / workers, so that "
+         "--workers=1 answers a lone request soonest")
       ->group(group)
       ->type_name("N")
-      ->check(CLI::Range(0, 4096).description(""))
+      ->check(count_or_auto)
       ->capture_default_str();
   app.add_option("--load_threads", options.load_threads, "Variants loaded at the same time")
       ->group(group)

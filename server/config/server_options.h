@@ -41,7 +41,7 @@ struct ServerOptions {
   int metrics_port = 8002;  // 0: a free one
   int64_t max_message_bytes = 256 << 20;
 
-  int threads = 1;        // of one worker
+  int threads = 0;        // of one worker; 0: cores / workers where workers are given, else 1
   int workers = 0;        // per variant; 0: cores / threads
   int load_threads = 1;   // models loaded at the same time
   int queue_size = 1024;  // requests that wait per variant

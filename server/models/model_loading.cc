@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "engine/base/status_macros.h"
 #include "server/config/precision_policy.h"
+#include "server/config/scheduling.h"
 #include "server/config/traffic.h"
 #include "server/models/model_store.h"
 
@@ -221,7 +222,12 @@ absl::StatusOr<std::unique_ptr<ServedVariant>> ModelStore::MakeServed(const Load
   LoadOptions options;
   options.variant = plan.variant;
   options.policy = plan.policy;
-  options.threads = options_.threads;
+  WorkerPoolOptions pool;
+  PRECIS_ASSIGN_OR_RETURN(pool.scheduling, MakeScheduling(plan.source.config));
+  const Parallelism parallel = ChooseParallelism(
+      options_.cores, pool.scheduling.workers > 0 ? pool.scheduling.workers : options_.workers, options_.threads);
+  pool.workers = parallel.workers;
+  options.threads = parallel.threads;
   options.calibration_dir = plan.source.calibration_dir;
   options.calibration_cache = CalibrationCacheOf(plan.source, options_.calibration_cache);
   PRECIS_ASSIGN_OR_RETURN(options.warm_shapes, ShapesToCompile(plan.warm_shapes, served->signature, model->inputs()));
@@ -232,15 +238,13 @@ absl::StatusOr<std::unique_ptr<ServedVariant>> ModelStore::MakeServed(const Load
   served->drift = std::make_shared<DriftRecord>(
       DriftRecord::Names{served->model, served->version, served->name, BaselineOf(plan.source.precision)},
       served->variant, AlertOf(plan.source.precision, served->name), served->metrics);
-  WorkerPoolOptions pool;
-  pool.workers = options_.workers;
-  for (const auto& group : plan.source.config.instance_group()) {
-    if (group.kind() == inference::ModelInstanceGroup::KIND_CPU && group.count() > 0) pool.workers = group.count();
-  }
   pool.queue_size = options_.queue_size;
   // A run on several threads makes a team of them for each thread that starts one: not for the network's threads.
-  pool.allow_inline = options_.threads == 1;
+  pool.allow_inline = options.threads == 1;
   PRECIS_ASSIGN_OR_RETURN(served->pool, WorkerPool::Create(served->variant, pool, served->metrics));
+  if (const BatchPlan& batches = served->pool->batch_plan(); !batches.reason().empty()) {
+    LOG(INFO) << JoinModelName(served->model, served->name) << ": " << batches.reason();
+  }
   return served;
 }
 

@@ -72,8 +72,8 @@ struct LoadRequest {
 };
 
 struct ModelStoreOptions {
-  int threads = 1;
-  int workers = 1;
+  int cores = 1;
+  int workers = 0, threads = 0;  // of every variant, as ChooseParallelism takes them
   int queue_size = 1024;
   int load_threads = 1;
   std::optional<std::string> calibration_cache;  // as ServerOptions'

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -25,7 +26,7 @@ struct StatisticsSnapshot {
     Sum input, compute, output;
   };
   Sum success, fail, queue, input, compute, output;
-  std::map<int64_t, Batch> batches;  // by batch size
+  std::map<int64_t, Batch> batches;  // by the items of a run
   uint64_t inferences = 0;           // batch items
   uint64_t executions = 0;           // runs
   absl::Time last_inference = absl::UnixEpoch();
@@ -36,7 +37,8 @@ struct StatisticsSnapshot {
 // Thread-safe.
 class Statistics {
  public:
-  void CountSuccess(const StageTimes& times, int64_t batch_size, absl::Time now);
+  // A request of `items` items; `runs` are the runs of the batch that it was the first of, else empty (JobResult::runs).
+  void CountSuccess(const StageTimes& times, int64_t items, std::span<const int64_t> runs, absl::Time now);
   void CountFailure(absl::Duration total);
   StatisticsSnapshot Snapshot() const;
 

@@ -17,7 +17,8 @@ namespace precis::server {
 namespace {
 
 constexpr char kVariantParameter[] = "precis_variant";
-constexpr char kTimeoutParameter[] = "timeout";                               // microseconds, as Triton's
+constexpr char kTimeoutParameter[] = "timeout";                               // microseconds in the queue, as Triton's
+constexpr char kPriorityParameter[] = "priority";                             // 1 is the most urgent, as Triton's
 constexpr char kWantFinalParameter[] = "triton_enable_empty_final_response";  // asks for the next one
 constexpr char kFinalParameter[] = "triton_final_response";
 
@@ -36,6 +37,17 @@ std::optional<uint64_t> HashParameter(const inference::ModelInferRequest& reques
     case inference::InferParameter::PARAMETER_CHOICE_NOT_SET: break;
   }
   return std::nullopt;
+}
+
+// A parameter that counts something; 0 when the request has none of that name. Errors: InvalidArgument.
+absl::StatusOr<uint64_t> CountParameter(const inference::ModelInferRequest& request, const char* name) {
+  const auto found = request.parameters().find(name);
+  if (found == request.parameters().end()) return 0;
+  const inference::InferParameter& value = found->second;
+  if (value.has_uint64_param()) return value.uint64_param();
+  if (!value.has_int64_param()) return absl::InvalidArgumentError(absl::StrCat(name, ": want an integer"));
+  if (value.int64_param() < 0) return absl::InvalidArgumentError(absl::StrCat(name, ": ", value.int64_param()));
+  return static_cast<uint64_t>(value.int64_param());
 }
 
 }  // namespace
@@ -83,14 +95,9 @@ absl::Status InferExecution::ReadParameters(Job* job) const {
       return absl::InvalidArgumentError(absl::StrCat("unknown parameter \"", name, "\""));
     }
   }
-  const auto timeout = request_->parameters().find(kTimeoutParameter);
-  if (timeout == request_->parameters().end()) return absl::OkStatus();
-  int64_t microseconds = timeout->second.int64_param();
-  if (timeout->second.has_uint64_param()) {
-    microseconds = static_cast<int64_t>(std::min<uint64_t>(timeout->second.uint64_param(), INT64_MAX));
-  }
-  if (microseconds < 0) return absl::InvalidArgumentError(absl::StrCat("timeout: ", microseconds, " us"));
-  if (microseconds > 0) job->deadline = std::min(job->deadline, received_ + absl::Microseconds(microseconds));
+  PRECIS_ASSIGN_OR_RETURN(job->priority, CountParameter(*request_, kPriorityParameter));
+  PRECIS_ASSIGN_OR_RETURN(const uint64_t timeout, CountParameter(*request_, kTimeoutParameter));
+  if (timeout > 0) job->timeout = absl::Microseconds(static_cast<int64_t>(std::min<uint64_t>(timeout, INT64_MAX)));
   return absl::OkStatus();
 }
 
@@ -121,7 +128,7 @@ void InferExecution::OnResult(JobResult result) {
                             .compute = result.finished - result.started,
                             .output = end - result.finished};
   pin_->metrics->CountSuccess(times);
-  pin_->statistics.CountSuccess(times, inputs_.batch_size, end);
+  pin_->statistics.CountSuccess(times, inputs_.batch_size, result.runs, end);
   Answer(absl::OkStatus(), std::move(reply), times.total, std::move(sample));
 }
 

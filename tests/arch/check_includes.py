@@ -41,7 +41,7 @@ MAY_INCLUDE = {
     "server/config": {"engine", "engine/base", "engine/tensor", "proto"},
     "server/metrics": {"engine", "engine/base", "engine/tensor", "stats"},
     "server/drift": {"engine", "engine/base", "engine/tensor", "proto", "stats", "server/metrics"},
-    "server/batching": {"engine", "engine/base", "engine/tensor", "server/metrics"},
+    "server/batching": {"engine", "engine/base", "engine/tensor", "server/config", "server/metrics"},
     "server/models": {"engine", "engine/base", "engine/tensor", "proto", "stats", "server/config", "server/metrics",
                       "server/drift", "server/batching"},
     "server/rpc": {"engine", "engine/base", "engine/tensor", "proto", "stats", "server/models", "server/config",

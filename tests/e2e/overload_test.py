@@ -49,7 +49,7 @@ class SlowServer:
 
 
 class OverloadTest(ServerTest):
-    flags = ("--workers=1", "--queue_size=2", "--load=slow@fp32")
+    flags = ("--workers=1", "--threads=1", "--queue_size=2", "--load=slow@fp32")
 
     @classmethod
     def build(cls, repository: Path) -> None:
@@ -108,7 +108,7 @@ class EndTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         add_model(Path(folder.name), "slow", slow_file())
-        server = Precisd(f"--model_repository={folder.name}", "--workers=1", *flags)
+        server = Precisd(f"--model_repository={folder.name}", "--workers=1", "--threads=1", *flags)
         self.addCleanup(server.stop)
         slow = SlowServer(server)
         self.addCleanup(slow.channel.close)

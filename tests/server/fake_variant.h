@@ -10,16 +10,22 @@
 
 namespace precis::server {
 
-// A variant of one f32 input [?] whose runs do what the test says.
+// A variant of one f32 input [?], its batch, that answers its input and whose runs do what the test says.
 class FakeVariant : public Variant {
  public:
   using RunFunction = std::function<absl::Status(const std::vector<TensorView>& inputs)>;
-  explicit FakeVariant(RunFunction run) : run_(std::move(run)) {}
+  // With kScalarOutput the output has no batch dimension.
+  enum Output { kInputAsOutput, kScalarOutput };
+  explicit FakeVariant(RunFunction run, Output output = kInputAsOutput) : run_(std::move(run)), output_(output) {
+    info_.input_shapes = {{1}};
+  }
 
   const VariantInfo& info() const override { return info_; }
   const std::vector<TensorSpec>& inputs() const override { return specs_; }
   const std::vector<TensorSpec>& outputs() const override { return specs_; }
-  absl::StatusOr<std::unique_ptr<Session>> NewSession() const override { return std::make_unique<FakeSession>(run_); }
+  absl::StatusOr<std::unique_ptr<Session>> NewSession() const override {
+    return std::make_unique<FakeSession>(run_, output_);
+  }
   absl::StatusOr<std::unique_ptr<Session>> NewBackgroundSession() const override { return NewSession(); }
   absl::StatusOr<std::unique_ptr<InputProbe>> NewInputProbe() const override { return std::unique_ptr<InputProbe>(); }
   absl::StatusOr<std::vector<Layer>> DescribePlan(const std::vector<Shape>&) const override {
@@ -28,13 +34,16 @@ class FakeVariant : public Variant {
     layer.activation_bytes = 10;
     return std::vector<Layer>{layer};
   }
+  void DropPlan(const std::vector<Shape>& input_shapes) const override { dropped.push_back(input_shapes); }
+
+  mutable std::vector<std::vector<Shape>> dropped;
 
  private:
   struct FakeSession : Session {
-    explicit FakeSession(RunFunction r) : run(std::move(r)) {}
+    FakeSession(RunFunction r, Output o) : run(std::move(r)), output(o) {}
     absl::Status Run(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs) override {
       outputs->clear();
-      outputs->push_back(Tensor::CopyOf(inputs[0]));
+      outputs->push_back(output == kInputAsOutput ? Tensor::CopyOf(inputs[0]) : Tensor::From<float>({}, {1}));
       return run(inputs);
     }
     absl::Status RunPaced(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs,
@@ -49,10 +58,12 @@ class FakeVariant : public Variant {
     }
     absl::StatusOr<double> FloorMilliseconds(const std::vector<TensorView>&) override { return 0.0; }
     RunFunction run;
+    Output output;
   };
 
   const RunFunction run_;
-  const VariantInfo info_;
+  const Output output_;
+  VariantInfo info_;
   const std::vector<TensorSpec> specs_ = {{"x", DataType::kF32, {kUnknownDim}, {""}}};
 };
 

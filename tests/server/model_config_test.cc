@@ -89,16 +89,18 @@ TEST(ModelConfigTest, RefusesBatchesOfAFileWithoutABatchDimension) {
 TEST(ModelConfigTest, WarnsOfWhatMeansNothingHere) {
   const auto warnings = CheckModelConfig(Config(R"(
       name: "net" backend: "tensorrt" platform: "onnxruntime_onnx" instance_group { kind: KIND_GPU }
-      optimization { cuda { graphs: true } } dynamic_batching {})"),
+      optimization { cuda { graphs: true } } model_warmup {})"),
                                          "net");
   ASSERT_TRUE(warnings.ok()) << warnings.status();
-  EXPECT_THAT(*warnings, ElementsAre(HasSubstr("tensorrt"), HasSubstr("KIND_GPU"), HasSubstr("dynamic_batching"),
-                                     HasSubstr("optimization")));
+  EXPECT_THAT(*warnings, ElementsAre(HasSubstr("tensorrt"), HasSubstr("KIND_GPU"), HasSubstr("optimization"),
+                                     HasSubstr("model_warmup")));
 }
 
 TEST(ModelConfigTest, RefusesWhatWouldChangeAnswers) {
   EXPECT_TRUE(absl::IsInvalidArgument(CheckModelConfig(Config("name: 'other'"), "net").status()));
   EXPECT_TRUE(absl::IsInvalidArgument(CheckModelConfig(Config("max_batch_size: -1"), "net").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      CheckModelConfig(Config("max_batch_size: 2 dynamic_batching { preferred_batch_size: 3 }"), "net").status()));
   for (const char* text :
        {"ensemble_scheduling {}", "sequence_batching {}", "model_transaction_policy { decoupled: true }"}) {
     EXPECT_TRUE(absl::IsUnimplemented(CheckModelConfig(Config(text), "net").status())) << text;

@@ -56,7 +56,7 @@ TEST(ServerOptionsTest, TellsNoCalibrationCacheFromTheUsualOne) {
 }
 
 TEST(ServerOptionsTest, NamesTheFlagThatIsWrong) {
-  for (const char* flag : {"--grpc_port=70000", "--threads=0", "--model_control_mode=maybe", "--nonsense=1",
+  for (const char* flag : {"--grpc_port=70000", "--threads=-1", "--model_control_mode=maybe", "--nonsense=1",
                            "--model=x", "--model=../x=/y", "--queue_size=-1", "--drain_seconds=nan"}) {
     const auto line = Parse({"--model_repository=/m", flag});
     EXPECT_TRUE(absl::IsInvalidArgument(line.status())) << flag;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -217,6 +218,161 @@ TEST_F(WorkerPoolTest, CountsRunsAndTheirBytes) {
   done.Wait();
   EXPECT_THAT(metrics.Text(),
               HasSubstr(R"(precis_memory_bytes_total{kind="weights",model="net",variant="fp32",version="1"} 100)"));
+}
+
+// Runs of the fake model take 2 ms of the test's time whatever their size, so that larger ones pay, and are written down.
+class BatchingTest : public WorkerPoolTest {
+ protected:
+  void MakeBatchingPool(Scheduling scheduling, int workers = 1) {
+    scheduling.max_batch_size = 4;
+    scheduling.dynamic_batching = true;
+    auto pool = WorkerPool::Create(std::make_shared<FakeVariant>([this](const std::vector<TensorView>& inputs) {
+                                     const absl::Time end = absl::Now() + absl::Milliseconds(2);
+                                     while (absl::Now() < end) {
+                                     }
+                                     if (!recording_) return absl::OkStatus();
+                                     if (!running_.HasBeenNotified()) running_.Notify();
+                                     release_.WaitForNotification();
+                                     absl::MutexLock lock(&mutex_);
+                                     runs_.push_back(inputs[0].shape[0]);
+                                     return absl::OkStatus();
+                                   }),
+                                   {.workers = workers, .queue_size = 100, .scheduling = scheduling}, nullptr);
+    ASSERT_TRUE(pool.ok()) << pool.status();
+    pool_ = *std::move(pool);
+    ASSERT_THAT(pool_->batch_plan().sizes(), ElementsAre(1, 2, 4));
+    recording_ = true;
+  }
+  // Submits items with these values as one request, expects them back.
+  void Request(std::vector<float> values, absl::BlockingCounter* done, uint64_t priority = 0) {
+    auto input = std::make_shared<Tensor>(Tensor::From<float>({static_cast<int64_t>(values.size())}, values));
+    Job job;
+    job.inputs = {input->view()};
+    job.batch_size = static_cast<int64_t>(values.size());
+    job.priority = priority;
+    job.done = [this, input, values, done](JobResult result) {
+      EXPECT_TRUE(result.status.ok()) << result.status;
+      EXPECT_EQ(result.outputs.at(0).shape(), Shape{static_cast<int64_t>(values.size())});
+      EXPECT_THAT(result.outputs.at(0).As<float>(), testing::ElementsAreArray(values));
+      {
+        absl::MutexLock lock(&mutex_);
+        answered_.push_back(values[0]);
+        for (int64_t items : result.runs) reported_ += items;
+      }
+      done->DecrementCount();
+    };
+    pool_->Submit(std::move(job));
+  }
+
+  std::atomic<bool> recording_ = false;
+  absl::Mutex mutex_;
+  std::vector<int64_t> runs_;    // sizes, in order
+  std::vector<float> answered_;  // first item of each request, in order
+  int64_t reported_ = 0;         // items of the runs that results tell of
+};
+
+TEST_F(BatchingTest, JoinsWhatWaitsAndGivesEveryRequestItsOwnRows) {
+  MakeBatchingPool({});
+  absl::BlockingCounter done(6);
+  Request({1}, &done);
+  running_.WaitForNotification();
+  Request({2}, &done);
+  Request({3, 4}, &done);
+  Request({5}, &done);
+  Request({6, 7, 8}, &done);
+  Request({9}, &done);
+  release_.Notify();
+  done.Wait();
+  EXPECT_THAT(runs_, ElementsAre(1, 4, 4));
+  EXPECT_THAT(answered_, ElementsAre(1, 2, 3, 5, 6, 9));
+  EXPECT_EQ(reported_, 9);
+}
+
+TEST_F(BatchingTest, PadsWhereThatIsCheaperThanSeveralRuns) {
+  MakeBatchingPool({});
+  absl::BlockingCounter done(2);
+  Request({1}, &done);
+  running_.WaitForNotification();
+  Request({2, 3, 4}, &done);
+  release_.Notify();
+  done.Wait();
+  EXPECT_THAT(runs_, ElementsAre(1, 4));
+  EXPECT_EQ(reported_, 4);
+}
+
+TEST_F(BatchingTest, WaitsForAFullBatchNoLongerThanTheDelay) {
+  Scheduling scheduling;
+  scheduling.max_queue_delay = absl::Hours(1);
+  MakeBatchingPool(scheduling);
+  release_.Notify();
+  absl::BlockingCounter done(4);
+  for (float i = 0; i < 4; ++i) Request({i}, &done);
+  done.Wait();
+  EXPECT_THAT(runs_, ElementsAre(4));
+  scheduling.max_queue_delay = absl::Milliseconds(5);
+  pool_.reset();
+  recording_ = false;
+  MakeBatchingPool(scheduling);
+  absl::BlockingCounter one(1);
+  Request({7}, &one);  // nobody joins it
+  one.Wait();
+  EXPECT_THAT(runs_, ElementsAre(4, 1));
+}
+
+TEST_F(BatchingTest, RunsAPreferredSizeAsSoonAsItIsThere) {
+  Scheduling scheduling;
+  scheduling.max_queue_delay = absl::Hours(1);
+  scheduling.preferred_batch_sizes = {2};
+  MakeBatchingPool(scheduling);
+  release_.Notify();
+  absl::BlockingCounter done(2);
+  Request({1}, &done);
+  Request({2}, &done);
+  done.Wait();
+  EXPECT_THAT(runs_, ElementsAre(2));
+}
+
+TEST_F(BatchingTest, RunsTheUrgentFirst) {
+  Scheduling scheduling;
+  scheduling.levels.assign(2, QueuePolicy());
+  scheduling.default_level = 1;
+  MakeBatchingPool(scheduling);
+  absl::BlockingCounter done(4);
+  Request({1}, &done);
+  running_.WaitForNotification();
+  Request({2, 2, 2, 2}, &done);
+  Request({3, 3, 3}, &done, 2);
+  Request({4, 4, 4}, &done, 1);
+  release_.Notify();
+  done.Wait();
+  EXPECT_THAT(answered_, ElementsAre(1, 4, 2, 3));
+}
+
+TEST_F(BatchingTest, LeavesWorkForOtherFreeWorkers) {
+  Scheduling scheduling;
+  scheduling.max_queue_delay = absl::Milliseconds(20);
+  MakeBatchingPool(scheduling, /*workers=*/2);
+  release_.Notify();
+  absl::BlockingCounter done(2);
+  Request({1}, &done);
+  Request({2}, &done);
+  done.Wait();
+  EXPECT_THAT(runs_, ElementsAre(1, 1));
+}
+
+TEST_F(BatchingTest, KeepsTheOrderOfRequestsWhenAsked) {
+  Scheduling scheduling;
+  scheduling.preserve_ordering = true;
+  MakeBatchingPool(scheduling, /*workers=*/3);
+  release_.Notify();
+  absl::BlockingCounter done(60);
+  std::vector<float> expected;
+  for (float i = 0; i < 60; ++i) {
+    expected.push_back(i);
+    Request(std::vector<float>(static_cast<size_t>(i) % 4 + 1, i), &done);
+  }
+  done.Wait();
+  EXPECT_EQ(answered_, expected);
 }
 
 TEST_F(WorkerPoolTest, FinishesWhatIsQueuedBeforeItGoes) {

@@ -28,9 +28,8 @@ def identity_repository():
 
 
 @contextlib.contextmanager
-def triton():
-    repository, port = f"{setting.WORK}/identity/triton", setting.free_port()
-    setting.output_of(["bash", setting.PEERS_SH, "identity", repository])
+def triton(repository):
+    port = setting.free_port()
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(["bash", setting.PEERS_SH, "triton", repository, str(port)], stdout=log, stderr=log)
         try:
@@ -57,9 +56,15 @@ def round_trip_us(address, elements):
             return float(next(csv.DictReader(f))["p50 latency"])
 
 
+def triton_identity_repository():
+    repository = f"{setting.WORK}/identity/triton"
+    setting.output_of(["bash", setting.PEERS_SH, "identity", repository])
+    return repository
+
+
 def measure(options):
     record = {size: {"precis": [], "triton": []} for size in SIZES}
-    with triton() as theirs, setting.server(identity_repository(), "--load=identity") as ours:
+    with triton(triton_identity_repository()) as theirs, setting.server(identity_repository(), "--load=identity") as ours:
         for turn in range(options.rounds):
             for size, elements in SIZES.items():
                 setting.say(f"wire: {size}, round {turn + 1} of {options.rounds}")
