@@ -198,6 +198,8 @@ nlohmann::json ToJson(const Measured& m) {
                       {"weight_bytes", m.info.weight_bytes},
                       {"arena_bytes", m.info.arena_bytes},
                       {"bytes_per_item", (m.info.weight_bytes_per_run + m.info.activation_bytes_per_run) / batch},
+                      {"weight_bytes_per_item", m.info.weight_bytes_per_run / batch},
+                      {"activation_bytes_per_item", m.info.activation_bytes_per_run / batch},
                       {"isa", CpuIsaName()}};
   if (m.floor_ms) j["floor_ms"] = *m.floor_ms;
   for (const Layer& l : m.layers) {

@@ -1,11 +1,12 @@
 """Measures Precis against its peers on the machine at hand and prints the tables of README.md.
 
-    ./dev measure [accuracy] [speed] [load] [wire] [throughput] [shadow] [--rounds N] [--models NAME,…] [--out FILE.json]
+    ./dev measure [accuracy] [speed] [load] [wire] [throughput] [memory] [shadow] [--rounds N] [--models NAME,…] [--out FILE.json]
 
 accuracy   top-1, agreement with fp32 and SQNR of real networks served at each precision; sentence similarity of MiniLM
 speed      one call in process, batch 1, one and two threads, beside OpenVINO in the same run, and over the sum of the plan's primitives
 load       calibrating, quantizing and compiling mobilenet_v2 with 100 images on one thread
 throughput inferences per second with all cores busy, beside the engine alone and beside Triton running OpenVINO in the same run
+memory     bytes and time of a network that does little but read its weights, beside OpenVINO's time and the machine's peak
 wire       an identity model's round trip by perf_analyzer, beside Triton's in the same run
 shadow     latency at 70 % load while 5 % of the requests run again on fp32 in the background, against none
 
@@ -35,13 +36,14 @@ def restart_under_peers_python():
 def main():
     restart_under_peers_python()
     import accuracy
+    import memory
     import shadow
     import speed
     import throughput
     import wire
 
     measures = {"accuracy": accuracy.measure, "speed": speed.measure, "load": speed.measure_load, "wire": wire.measure,
-                "throughput": throughput.measure, "shadow": shadow.measure}
+                "throughput": throughput.measure, "memory": memory.measure, "shadow": shadow.measure}
     parser = argparse.ArgumentParser(prog="./dev measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", metavar="WHAT", help=", ".join(measures))
     parser.add_argument("--rounds", type=int, default=3, help="turns that each side of a comparison has")
