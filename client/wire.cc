@@ -173,7 +173,14 @@ VariantStatus FromMessage(const precis::v1::VariantStatus& message) {
           .activation_bytes_per_run = message.activation_bytes_per_run(),
           .threads = message.threads(),
           .workers = message.workers(),
-          .inference_count = message.inference_count()};
+          .inference_count = message.inference_count(),
+          .weight_bytes_moved = message.weight_bytes_moved(),
+          .activation_bytes_moved = message.activation_bytes_moved(),
+          .measured_bytes_moved =
+              message.has_measured_bytes_moved() ? std::optional(message.measured_bytes_moved()) : std::nullopt,
+          .items_run = message.items_run(),
+          .compute_seconds = message.compute_seconds(),
+          .peak_bytes_per_second = message.peak_bytes_per_second()};
 }
 
 ModelVariants FromMessage(const precis::v1::ModelVariants& message) {

@@ -1,5 +1,8 @@
-// precis stats: how many requests each variant answered and where their time went, since it was loaded. A server without
-// variants tells per model.
+// precis stats: how many requests each variant answered, where their time went since it was loaded, and what memory traffic
+// that was. A server without variants tells per model, and nothing of memory.
+
+#include <map>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
@@ -20,7 +23,12 @@ class StatsCommand final : public Command {
     CLI::App* command = app->add_subcommand("stats", "Show requests and mean times per variant");
     command->add_option("MODEL", model_, "net or net@VARIANT; all when it is left out");
     command->footer(
-        "Times are means in milliseconds since the model was loaded; /metrics has them as histograms.\n\n"
+        "Times are means in milliseconds since the model was loaded; /metrics has them as histograms.\n"
+        "WEIGHTS and ACTS are the bytes that one item moves, computed from the plan (a batch reads its weights once); "
+        "GB/s is\n"
+        "that of one worker while it runs, PEAK what the machine reads with all cores. COUNTED is GB/s by the CPU's "
+        "own count\n"
+        "of last-level cache misses, where its kernel offers that: what fits in caches is computed but not counted.\n\n"
         "Example:\n"
         "  precis stats resnet50@int8");
     return command;
@@ -28,6 +36,7 @@ class StatsCommand final : public Command {
 
   absl::StatusOr<Json> Run(Session& session) override {
     PRECIS_ASSIGN_OR_RETURN(const std::vector<client::ModelStatistics> statistics, Collect(session));
+    const std::map<std::string, client::VariantStatus> variants = Variants(session);
     Json models = Json::array();
     for (const client::ModelStatistics& one : statistics) {
       models.push_back({{"name", one.name},
@@ -42,25 +51,63 @@ class StatsCommand final : public Command {
                           {"input", MeanMs(one.compute_input)},
                           {"compute", MeanMs(one.compute_infer)},
                           {"output", MeanMs(one.compute_output)}}}});
+      const auto variant = variants.find(one.name);
+      if (variant != variants.end()) models.back()["memory"] = MemoryOf(variant->second);
     }
     return Json{{"models", std::move(models)}};
   }
 
   void Print(const Json& result, std::ostream& out) const override {
     Table table({"MODEL", "VERSION", ">INFERENCES", ">RUNS", ">OK", ">FAILED", ">TOTAL ms", ">QUEUE", ">INPUT",
-                 ">COMPUTE", ">OUTPUT"});
+                 ">COMPUTE", ">OUTPUT", ">WEIGHTS", ">ACTS", ">GB/s", ">COUNTED", ">PEAK"});
     for (const Json& model : result["models"]) {
       const Json& mean = model["mean_ms"];
       const auto count = [&](const char* key) { return std::to_string(model[key].get<uint64_t>()); };
+      const auto gigabytes = [&](const char* key) {
+        const bool known = model.contains("memory") && model["memory"].contains(key);
+        return known ? FormatNumber(model["memory"][key].get<double>() / 1e9, 2) : std::string("-");
+      };
+      const auto bytes = [&](const char* key) {
+        return model.contains("memory") ? FormatBytes(model["memory"][key].get<int64_t>()) : std::string("-");
+      };
       table.AddRow({model["name"], model["version"], count("inference_count"), count("execution_count"),
                     count("success_count"), count("fail_count"), FormatNumber(mean["total"], 3),
                     FormatNumber(mean["queue"], 3), FormatNumber(mean["input"], 3), FormatNumber(mean["compute"], 3),
-                    FormatNumber(mean["output"], 3)});
+                    FormatNumber(mean["output"], 3), bytes("weight_bytes_per_inference"),
+                    bytes("activation_bytes_per_inference"), gigabytes("bytes_per_second"),
+                    gigabytes("measured_bytes_per_second"), gigabytes("peak_bytes_per_second")});
     }
     table.Print(out);
   }
 
  private:
+  // By name, net@int8; none of a server that has no variants.
+  std::map<std::string, client::VariantStatus> Variants(Session& session) const {
+    std::map<std::string, client::VariantStatus> variants;
+    const auto models = session.client->ListVariants(SplitModelName(model_).model);
+    if (!models.ok()) return variants;
+    for (const client::ModelVariants& model : *models) {
+      for (const client::VariantStatus& one : model.variants) variants[absl::StrCat(model.name, "@", one.name)] = one;
+    }
+    return variants;
+  }
+
+  static Json MemoryOf(const client::VariantStatus& variant) {
+    const auto per_inference = [&](uint64_t bytes) { return variant.items_run == 0 ? 0 : bytes / variant.items_run; };
+    const double seconds = variant.compute_seconds;
+    const auto per_second = [&](uint64_t bytes) { return seconds == 0 ? 0 : static_cast<double>(bytes) / seconds; };
+    Json memory = {{"weight_bytes_per_inference", per_inference(variant.weight_bytes_moved)},
+                   {"activation_bytes_per_inference", per_inference(variant.activation_bytes_moved)},
+                   {"bytes_per_second", per_second(variant.weight_bytes_moved + variant.activation_bytes_moved)},
+                   {"peak_bytes_per_second", variant.peak_bytes_per_second},
+                   {"source", "computed from the plan"}};
+    if (variant.measured_bytes_moved) {
+      memory["measured_bytes_per_second"] = per_second(*variant.measured_bytes_moved);
+      memory["measured_source"] = "last-level cache misses";
+    }
+    return memory;
+  }
+
   absl::StatusOr<std::vector<client::ModelStatistics>> Collect(Session& session) const {
     if (!SplitModelName(model_).variant.empty()) return Named(session, model_, "");
     absl::StatusOr<std::vector<client::ModelVariants>> models = session.client->ListVariants(model_);

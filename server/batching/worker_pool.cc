@@ -81,7 +81,7 @@ void WorkerPool::Submit(Job job) {
   if (session == nullptr) return;
   std::vector<Job> jobs;
   jobs.push_back(std::move(job));
-  RunJobs(std::move(session), std::move(jobs));
+  RunJobs(std::move(session), std::move(jobs), /*counter=*/nullptr);
 }
 
 void WorkerPool::ShowDepthLocked() const {
@@ -133,6 +133,7 @@ absl::Duration WorkerPool::WaitForMoreLocked(absl::Time now) const {
 }
 
 void WorkerPool::WorkerLoop() {
+  const CacheMissCounter counter;
   while (true) {
     std::vector<Job> jobs;
     std::vector<Refused> refused;
@@ -155,7 +156,7 @@ void WorkerPool::WorkerLoop() {
       ShowDepthLocked();
     }
     Refuse(std::move(refused), now);
-    if (session != nullptr) RunJobs(std::move(session), std::move(jobs));
+    if (session != nullptr) RunJobs(std::move(session), std::move(jobs), &counter);
   }
 }
 
@@ -169,12 +170,18 @@ void WorkerPool::Refuse(std::vector<Refused> refused, absl::Time now) {
   }
 }
 
-void WorkerPool::RunJobs(std::unique_ptr<BatchSession> session, std::vector<Job> jobs) {
+void WorkerPool::RunJobs(std::unique_ptr<BatchSession> session, std::vector<Job> jobs,
+                         const CacheMissCounter* counter) {
   std::vector<std::vector<Tensor>> outputs(jobs.size());
   RunSizes runs;
+  const auto measured = [&] { return counter != nullptr ? counter->Bytes() : std::nullopt; };
+  const auto bytes_before = measured();
   const absl::Time started = options_.clock();
   const absl::Status status = session->Run(jobs, outputs, &runs);
   const absl::Time finished = status.ok() ? options_.clock() : started;
+  if (const auto bytes = measured(); bytes && bytes_before && metrics_ != nullptr) {
+    metrics_->CountMeasuredBytes(*bytes - *bytes_before);
+  }
   {
     absl::MutexLock lock(&mutex_);
     idle_.push_back(std::move(session));

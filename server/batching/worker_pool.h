@@ -33,6 +33,7 @@
 #include "server/batching/job_queue.h"
 #include "server/batching/reply_order.h"
 #include "server/config/scheduling.h"
+#include "server/metrics/cache_miss_counter.h"
 #include "server/metrics/server_metrics.h"
 
 namespace precis::server {
@@ -76,7 +77,8 @@ class WorkerPool {
   std::unique_ptr<BatchSession> NewSession() const;
   // Runs the jobs, gives the session back, then answers. On a thread that is not a worker nothing of this pool is touched after
   // the last answer: whoever gets it may be the last to keep the pool alive.
-  void RunJobs(std::unique_ptr<BatchSession> session, std::vector<Job> jobs);
+  // `counter` (may be null) is this thread's.
+  void RunJobs(std::unique_ptr<BatchSession> session, std::vector<Job> jobs, const CacheMissCounter* counter);
   static void Refuse(std::vector<Refused> refused, absl::Time now);
   // Every kSweepInterval: a look at every job costs more than one at the first.
   std::vector<Refused> SweepLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

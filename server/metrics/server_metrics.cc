@@ -4,6 +4,7 @@
 #include "server/metrics/server_metrics.h"
 
 #include <array>
+#include <atomic>
 #include <exception>
 #include <tuple>
 #include <utility>
@@ -101,6 +102,10 @@ struct ServerMetrics::Families {
       Register(prometheus::BuildGauge(), *registry, "precis_arena_bytes", "Activation memory of one worker");
   Family<Counter>& memory_bytes = Register(prometheus::BuildCounter(), *registry, "precis_memory_bytes_total",
                                            "Bytes that runs read and wrote, from the plan's tensor sizes, by kind");
+  Family<Counter>& measured_bytes = Register(
+      prometheus::BuildCounter(), *registry, "precis_memory_measured_bytes_total",
+      "Bytes that runs fetched from main memory, counted by the CPU as last-level cache misses; absent where the "
+      "kernel offers no such counter");
   Family<Gauge>& bandwidth = Register(prometheus::BuildGauge(), *registry, "precis_memory_bandwidth_bytes_per_second",
                                       "Bytes moved per second of compute, smoothed over the latest runs");
   Family<Gauge>& peak_bandwidth =
@@ -117,15 +122,17 @@ struct ServerMetrics::Families {
 };
 
 struct VariantMetrics::Series {
-  Series(Family<Counter>& requests_family, Family<Histogram>& load_family, DriftFamilies& drift_families,
-         Labels variant_labels)
+  Series(Family<Counter>& requests_family, Family<Histogram>& load_family, Family<Counter>& measured_family,
+         DriftFamilies& drift_families, Labels variant_labels)
       : requests(requests_family),
         load_durations(load_family),
+        measured_bytes(measured_family),
         drift(drift_families),
         labels(std::move(variant_labels)) {}
 
   Family<Counter>& requests;
   Family<Histogram>& load_durations;
+  Family<Counter>& measured_bytes;
   DriftFamilies& drift;
   Labels labels;
   Counter* success = nullptr;
@@ -135,6 +142,8 @@ struct VariantMetrics::Series {
   Counter *weights_moved = nullptr, *activations_moved = nullptr;
   Counter* drift_dropped = nullptr;  // by requests: no look-up then
   Gauge* bandwidth = nullptr;
+  std::atomic<int64_t> compute_ns{0}, items{0};
+  std::atomic<Counter*> measured{nullptr};  // made by the first count: a series of zeros would look like a measurement
 
   Labels With(const std::string& key, const std::string& value) const {
     Labels extended = labels;
@@ -164,11 +173,34 @@ void VariantMetrics::CountRun(int64_t batch_size, int64_t weight_bytes, int64_t 
   series_->batch_size->Observe(static_cast<double>(batch_size));
   series_->weights_moved->Increment(static_cast<double>(weight_bytes));
   series_->activations_moved->Increment(static_cast<double>(activation_bytes));
+  series_->compute_ns.fetch_add(absl::ToInt64Nanoseconds(compute), std::memory_order_relaxed);
+  series_->items.fetch_add(batch_size, std::memory_order_relaxed);
   const double seconds = absl::ToDoubleSeconds(compute);
   if (seconds <= 0) return;
   const double now = static_cast<double>(weight_bytes + activation_bytes) / seconds;
   const double before = series_->bandwidth->Value();
   series_->bandwidth->Set(before == 0 ? now : before + kBandwidthSmoothing * (now - before));
+}
+
+void VariantMetrics::CountMeasuredBytes(uint64_t bytes) {
+  Counter* counter = series_->measured.load(std::memory_order_acquire);
+  if (counter == nullptr) {
+    counter = &series_->measured_bytes.Add(series_->labels);  // the same one for the same labels
+    series_->measured.store(counter, std::memory_order_release);
+  }
+  counter->Increment(static_cast<double>(bytes));
+}
+
+MemoryTraffic VariantMetrics::memory_traffic() const {
+  MemoryTraffic traffic;
+  traffic.weight_bytes = static_cast<uint64_t>(series_->weights_moved->Value());
+  traffic.activation_bytes = static_cast<uint64_t>(series_->activations_moved->Value());
+  traffic.items = static_cast<uint64_t>(series_->items.load(std::memory_order_relaxed));
+  traffic.compute = absl::Nanoseconds(series_->compute_ns.load(std::memory_order_relaxed));
+  if (const Counter* counter = series_->measured.load(std::memory_order_acquire)) {
+    traffic.measured_bytes = static_cast<uint64_t>(counter->Value());
+  }
+  return traffic;
 }
 
 void VariantMetrics::AddInflight(int delta) { series_->inflight->Increment(delta); }
@@ -221,7 +253,8 @@ VariantMetrics* ServerMetrics::ForVariant(const std::string& model, const std::s
   auto& slot = f.variants[{model, version, variant}];
   if (slot != nullptr) return slot.get();
   auto series = std::make_unique<VariantMetrics::Series>(
-      f.requests, f.load_durations, f.drift, Labels{{"model", model}, {"version", version}, {"variant", variant}});
+      f.requests, f.load_durations, f.measured_bytes, f.drift,
+      Labels{{"model", model}, {"version", version}, {"variant", variant}});
   VariantMetrics::Series& s = *series;
   s.success = &f.requests.Add(s.With("code", "OK"));
   s.total = &f.durations.Add(s.With("stage", "total"), kRequestBuckets);
@@ -254,6 +287,7 @@ void ServerMetrics::SetBuildInfo(const std::string& version, const std::string& 
 void ServerMetrics::SetPeakBandwidth(double bytes_per_second) {
   families_->peak_bandwidth.Add({}).Set(bytes_per_second);
 }
+double ServerMetrics::peak_bandwidth() const { return families_->peak_bandwidth.Add({}).Value(); }
 
 absl::StatusOr<int> ServerMetrics::Listen(const std::string& address, int port) {
   try {

@@ -26,6 +26,14 @@ struct DriftValues {
   double sqnr_db = 0, cosine_similarity = 0, top1_agreement = 0, max_abs_error = 0;
 };
 
+// Memory traffic of a variant's runs since the server started.
+struct MemoryTraffic {
+  uint64_t weight_bytes = 0, activation_bytes = 0;  // computed: the sizes of the plan's tensors
+  std::optional<uint64_t> measured_bytes;           // counted by the CPU, where it can
+  uint64_t items = 0;
+  absl::Duration compute;  // summed over workers
+};
+
 // One variant's series.
 class VariantMetrics {
  public:
@@ -38,6 +46,9 @@ class VariantMetrics {
   void CountFailure(absl::StatusCode code);
   // A run of the model over `batch_size` items that moved so many bytes.
   void CountRun(int64_t batch_size, int64_t weight_bytes, int64_t activation_bytes, absl::Duration compute);
+  // Bytes that runs fetched from main memory as the CPU counted them. Not called where it cannot count.
+  void CountMeasuredBytes(uint64_t bytes);
+  MemoryTraffic memory_traffic() const;
   void AddInflight(int delta);
   void SetQueueDepth(int64_t depth);
   // After a load: milliseconds by phase and the memory now held; SetMemory(0, 0) after an unload.
@@ -72,6 +83,7 @@ class ServerMetrics {
 
   void SetBuildInfo(const std::string& version, const std::string& onednn, const std::string& isa);
   void SetPeakBandwidth(double bytes_per_second);
+  double peak_bandwidth() const;
 
   // Serves `address`:`port`/metrics; port 0 takes a free one. Returns the port. Once. Errors: Unavailable when it cannot bind.
   absl::StatusOr<int> Listen(const std::string& address, int port);

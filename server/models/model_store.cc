@@ -167,6 +167,8 @@ VersionReport ModelStore::ReportLocked(const std::string& model, const ModelEntr
       variant.info = shown->served->variant->info();
       variant.workers = shown->served->pool->workers();
       variant.inferences = shown->served->statistics.Snapshot().inferences;
+      variant.memory = shown->served->metrics->memory_traffic();
+      variant.peak_bandwidth = metrics_->peak_bandwidth();
     }
     report.variants.push_back(std::move(variant));
   }

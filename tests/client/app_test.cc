@@ -249,6 +249,11 @@ TEST_F(AppTest, PlanAndStats) {
   EXPECT_EQ(Run({"stats", "--json"}).json()["models"].size(), 2u);  // fp32 and int8
   EXPECT_EQ(Run({"stats", "net@int8", "--json"}).json()["models"][0]["name"], "net@int8");
   EXPECT_EQ(Run({"stats", "--json"}).json()["models"][0]["mean_ms"]["total"], 2.0);
+  const auto memory = Run({"stats", "--json"}).json()["models"][0]["memory"];
+  EXPECT_EQ(memory["bytes_per_second"], 20000.0);
+  EXPECT_EQ(memory["weight_bytes_per_inference"], 900);
+  EXPECT_EQ(memory["peak_bytes_per_second"], 4e10);
+  EXPECT_FALSE(memory.contains("measured_bytes_per_second"));  // the fake server's machine cannot count
 }
 
 TEST_F(AppTest, SwampMeasuresEveryAccumulatorAndChunk) {

@@ -21,6 +21,11 @@ void FillVariant(const std::string& name, precis::v1::PrecisionPolicy::Precision
   status->set_weight_bytes_per_run(900);
   status->set_activation_bytes_per_run(50);
   status->set_threads(1);
+  status->set_weight_bytes_moved(9000);
+  status->set_activation_bytes_moved(1000);
+  status->set_items_run(10);
+  status->set_compute_seconds(0.5);
+  status->set_peak_bytes_per_second(4e10);
 }
 
 }  // namespace
