@@ -178,7 +178,7 @@ std::vector<std::vector<int64_t>> CheapestRuns(const std::vector<const Measured*
     for (const Measured* m : sizes) {
       const auto rest = static_cast<size_t>(std::max<int64_t>(0, items - m->size));
       const double total = absl::ToDoubleSeconds(m->time) + seconds[rest];
-      if (total >= seconds[at]) continue;
+      if (total > (1 - kMustSave) * seconds[at]) continue;  // of two about equal ways the one with the smaller runs
       seconds[at] = total;
       runs[at] = {m->size};
       runs[at].insert(runs[at].end(), runs[rest].begin(), runs[rest].end());
