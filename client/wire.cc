@@ -179,8 +179,7 @@ VariantStatus FromMessage(const precis::v1::VariantStatus& message) {
           .measured_bytes_moved =
               message.has_measured_bytes_moved() ? std::optional(message.measured_bytes_moved()) : std::nullopt,
           .items_run = message.items_run(),
-          .compute_seconds = message.compute_seconds(),
-          .peak_bytes_per_second = message.peak_bytes_per_second()};
+          .compute_seconds = message.compute_seconds()};
 }
 
 ModelVariants FromMessage(const precis::v1::ModelVariants& message) {

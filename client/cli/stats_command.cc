@@ -36,7 +36,7 @@ class StatsCommand final : public Command {
 
   absl::StatusOr<Json> Run(Session& session) override {
     PRECIS_ASSIGN_OR_RETURN(const std::vector<client::ModelStatistics> statistics, Collect(session));
-    const std::map<std::string, client::VariantStatus> variants = Variants(session);
+    const std::map<std::string, Json> memory = Memory(session);
     Json models = Json::array();
     for (const client::ModelStatistics& one : statistics) {
       models.push_back({{"name", one.name},
@@ -51,8 +51,7 @@ class StatsCommand final : public Command {
                           {"input", MeanMs(one.compute_input)},
                           {"compute", MeanMs(one.compute_infer)},
                           {"output", MeanMs(one.compute_output)}}}});
-      const auto variant = variants.find(one.name);
-      if (variant != variants.end()) models.back()["memory"] = MemoryOf(variant->second);
+      if (const auto known = memory.find(one.name); known != memory.end()) models.back()["memory"] = known->second;
     }
     return Json{{"models", std::move(models)}};
   }
@@ -82,25 +81,27 @@ class StatsCommand final : public Command {
 
  private:
   // By name, net@int8; none of a server that has no variants.
-  std::map<std::string, client::VariantStatus> Variants(Session& session) const {
-    std::map<std::string, client::VariantStatus> variants;
+  std::map<std::string, Json> Memory(Session& session) const {
+    std::map<std::string, Json> memory;
     const auto models = session.client->ListVariants(SplitModelName(model_).model);
-    if (!models.ok()) return variants;
+    if (!models.ok()) return memory;
     for (const client::ModelVariants& model : *models) {
-      for (const client::VariantStatus& one : model.variants) variants[absl::StrCat(model.name, "@", one.name)] = one;
+      for (const client::VariantStatus& one : model.variants) {
+        memory[absl::StrCat(model.name, "@", one.name)] = MemoryOf(one, model.peak_bandwidth_bytes_per_second);
+      }
     }
-    return variants;
+    return memory;
   }
 
-  static Json MemoryOf(const client::VariantStatus& variant) {
+  static Json MemoryOf(const client::VariantStatus& variant, double peak) {
     const auto per_inference = [&](uint64_t bytes) { return variant.items_run == 0 ? 0 : bytes / variant.items_run; };
     const double seconds = variant.compute_seconds;
     const auto per_second = [&](uint64_t bytes) { return seconds == 0 ? 0 : static_cast<double>(bytes) / seconds; };
     Json memory = {{"weight_bytes_per_inference", per_inference(variant.weight_bytes_moved)},
                    {"activation_bytes_per_inference", per_inference(variant.activation_bytes_moved)},
                    {"bytes_per_second", per_second(variant.weight_bytes_moved + variant.activation_bytes_moved)},
-                   {"peak_bytes_per_second", variant.peak_bytes_per_second},
                    {"source", "computed from the plan"}};
+    if (peak > 0) memory["peak_bytes_per_second"] = peak;
     if (variant.measured_bytes_moved) {
       memory["measured_bytes_per_second"] = per_second(*variant.measured_bytes_moved);
       memory["measured_source"] = "last-level cache misses";

@@ -287,7 +287,6 @@ void ServerMetrics::SetBuildInfo(const std::string& version, const std::string& 
 void ServerMetrics::SetPeakBandwidth(double bytes_per_second) {
   families_->peak_bandwidth.Add({}).Set(bytes_per_second);
 }
-double ServerMetrics::peak_bandwidth() const { return families_->peak_bandwidth.Add({}).Value(); }
 
 absl::StatusOr<int> ServerMetrics::Listen(const std::string& address, int port) {
   try {

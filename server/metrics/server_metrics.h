@@ -83,7 +83,6 @@ class ServerMetrics {
 
   void SetBuildInfo(const std::string& version, const std::string& onednn, const std::string& isa);
   void SetPeakBandwidth(double bytes_per_second);
-  double peak_bandwidth() const;
 
   // Serves `address`:`port`/metrics; port 0 takes a free one. Returns the port. Once. Errors: Unavailable when it cannot bind.
   absl::StatusOr<int> Listen(const std::string& address, int port);

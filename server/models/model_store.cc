@@ -168,7 +168,6 @@ VersionReport ModelStore::ReportLocked(const std::string& model, const ModelEntr
       variant.workers = shown->served->pool->workers();
       variant.inferences = shown->served->statistics.Snapshot().inferences;
       variant.memory = shown->served->metrics->memory_traffic();
-      variant.peak_bandwidth = metrics_->peak_bandwidth();
     }
     report.variants.push_back(std::move(variant));
   }

@@ -46,8 +46,7 @@ struct VariantReport {
   VariantInfo info;  // when READY
   int workers = 0;   // the same
   uint64_t inferences = 0;
-  MemoryTraffic memory;       // when READY
-  double peak_bandwidth = 0;  // of this machine, bytes per second
+  MemoryTraffic memory;  // when READY
 };
 
 // One version of a model as lists show it. A model whose folder cannot be served has version 0.

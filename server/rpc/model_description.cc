@@ -112,7 +112,6 @@ void DescribeVariant(const VariantReport& report, VariantStatus* status) {
   status->set_items_run(report.memory.items);
   status->set_compute_seconds(absl::ToDoubleSeconds(report.memory.compute));
   if (report.memory.measured_bytes) status->set_measured_bytes_moved(*report.memory.measured_bytes);
-  status->set_peak_bytes_per_second(report.peak_bandwidth);
 }
 
 void DescribeVersion(const VersionReport& report, v1::ModelVariants* model) {

@@ -25,7 +25,6 @@ void FillVariant(const std::string& name, precis::v1::PrecisionPolicy::Precision
   status->set_activation_bytes_moved(1000);
   status->set_items_run(10);
   status->set_compute_seconds(0.5);
-  status->set_peak_bytes_per_second(4e10);
 }
 
 }  // namespace
@@ -131,6 +130,7 @@ grpc::Status FakePrecision::ListVariants(grpc::ServerContext*, const precis::v1:
   model->set_name("net");
   model->set_version("1");
   model->set_default_variant("fp32");
+  model->set_peak_bandwidth_bytes_per_second(4e10);
   FillVariant("fp32", precis::v1::PrecisionPolicy::FP32, model->add_variants());
   FillVariant("int8", precis::v1::PrecisionPolicy::INT8, model->add_variants());
   return grpc::Status::OK;

@@ -106,9 +106,8 @@ struct VariantStatus {
   // Memory traffic since the server started: computed from the plan, and counted by the CPU where it can.
   uint64_t weight_bytes_moved = 0, activation_bytes_moved = 0;
   std::optional<uint64_t> measured_bytes_moved;
-  uint64_t items_run = 0;            // by those runs
-  double compute_seconds = 0;        // of the runs, summed over workers
-  double peak_bytes_per_second = 0;  // that the server's machine reads with all cores
+  uint64_t items_run = 0;      // by those runs
+  double compute_seconds = 0;  // of the runs, summed over workers
 };
 
 // How requests for the plain model name are spread over its variants. Empty: the default variant answers all.
