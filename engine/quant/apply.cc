@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -64,12 +65,15 @@ Levels LevelsOf(const Range& range, bool symmetric, bool needs_s8) {
 
 class Int8Rewrite {
  public:
-  Int8Rewrite(ir::Graph& graph, const Policy& policy, const CalibrationTable& table, const Target& target)
-      : g_(graph), policy_(policy), table_(table), target_(target) {}
+  Int8Rewrite(ir::Graph& graph, const Policy& policy, const CalibrationTable& table, const Target& target,
+              std::function<bool(ir::NodeId)> is_int8)
+      : g_(graph), policy_(policy), table_(table), target_(target), is_int8_(std::move(is_int8)) {}
 
   absl::Status Run() {
     PRECIS_ASSIGN_OR_RETURN(
-        a_, Assign(g_, target_, [&](ir::ValueId v) { return WhyUnusable(StatisticsOf(v), policy_.calibration); }));
+        a_,
+        Assign(
+            g_, target_, [&](ir::ValueId v) { return WhyUnusable(StatisticsOf(v), policy_.calibration); }, is_int8_));
     ChooseLevels();
     EqualizeChannels();
     PRECIS_RETURN_IF_ERROR(SmoothChannels());
@@ -97,7 +101,12 @@ class Int8Rewrite {
     for (size_t first = 0; first < members.size(); ++first) {
       if (members[first].empty()) continue;
       ValueStatistics all;
+      std::set<ir::ValueId> sources;
       for (ir::ValueId v : members[first]) {
+        const std::vector<ir::ValueId> more = SourcesOf(g_, v);
+        sources.insert(more.begin(), more.end());
+      }
+      for (ir::ValueId v : sources) {
         const ValueStatistics* s = StatisticsOf(v);
         if (s != nullptr && !s->histogram.empty()) all.Merge(*s);
       }
@@ -215,6 +224,7 @@ class Int8Rewrite {
   const Policy& policy_;
   const CalibrationTable& table_;
   const Target& target_;
+  const std::function<bool(ir::NodeId)> is_int8_;  // of heavy nodes
   Assignment a_;
   std::vector<Levels> levels_;  // per first of group
   absl::flat_hash_map<ir::ValueId, std::vector<float>> equalized_;
@@ -223,17 +233,46 @@ class Int8Rewrite {
 
 }  // namespace
 
-absl::Status ApplyPolicy(ir::Graph& graph, const Policy& policy, const CalibrationTable* table, const Target& target) {
-  switch (policy.precision) {
-    case Precision::kF32: return absl::OkStatus();
-    case Precision::kBF16: return ApplyNarrowFloat(graph, DataType::kBF16);
-    case Precision::kF16: return ApplyNarrowFloat(graph, DataType::kF16);
-    case Precision::kInt8:
-      if (table == nullptr) return absl::FailedPreconditionError("int8 needs a calibration table");
-      return Int8Rewrite(graph, policy, *table, target).Run();
-    case Precision::kMixed: break;
+absl::Status CheckOverrides(const ir::Graph& graph, const Policy& policy) {
+  for (const LayerOverride& override : policy.overrides) {
+    bool matches = false;
+    for (ir::NodeId id = 0; id < graph.num_node_slots() && !matches; ++id) {
+      matches = graph.alive(id) && IsLayer(graph.node(id).op) && MatchesPattern(override.pattern, graph.node(id).name);
+    }
+    if (!matches) {
+      return absl::InvalidArgumentError(absl::StrCat("policy field overrides: pattern \"", override.pattern,
+                                                     "\" matches no convolution or matrix product"));
+    }
   }
-  return absl::UnimplementedError("mixed precision is not built in yet");
+  return absl::OkStatus();
+}
+
+absl::Status ApplyPolicy(ir::Graph& graph, const Policy& policy, const CalibrationTable* table, const Target& target) {
+  const bool uniform = policy.overrides.empty();
+  std::vector<Precision> precisions(static_cast<size_t>(graph.num_node_slots()), policy.precision);  // of layers
+  std::set<Precision> used = {policy.precision};
+  for (ir::NodeId id = 0; id < graph.num_node_slots(); ++id) {
+    if (uniform || !graph.alive(id) || !IsLayer(graph.node(id).op)) continue;
+    ir::Node& n = graph.node(id);
+    Precision& precision = precisions[static_cast<size_t>(id)];
+    precision = PolicyOfLayer(policy, n.name).precision;
+    if (precision == Precision::kMixed) precision = Precision::kF32;
+    if (precision == Precision::kF32) n.precision_note = "f32: as the policy says";
+    used.insert(precision);
+  }
+  const auto runs_at = [&](Precision precision) {
+    return [&precisions, precision](ir::NodeId id) { return precisions[static_cast<size_t>(id)] == precision; };
+  };
+  // Integers first: where a value has readers of both kinds, it stays f32, and each kind reads a converted copy.
+  if (used.contains(Precision::kInt8)) {
+    if (table == nullptr) return absl::FailedPreconditionError("int8 needs a calibration table");
+    PRECIS_RETURN_IF_ERROR(Int8Rewrite(graph, policy, *table, target, runs_at(Precision::kInt8)).Run());
+  }
+  if (used.contains(Precision::kBF16))
+    PRECIS_RETURN_IF_ERROR(ApplyNarrowFloat(graph, DataType::kBF16, runs_at(Precision::kBF16)));
+  if (used.contains(Precision::kF16))
+    PRECIS_RETURN_IF_ERROR(ApplyNarrowFloat(graph, DataType::kF16, runs_at(Precision::kF16)));
+  return absl::OkStatus();
 }
 
 }  // namespace precis::quant

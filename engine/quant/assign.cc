@@ -14,8 +14,9 @@ using Unusable = std::function<std::optional<std::string>(ir::ValueId)>;
 
 class Assigner {
  public:
-  Assigner(const ir::Graph& graph, const Target& target, const Unusable& unusable)
-      : g_(graph), target_(target), unusable_(unusable) {}
+  Assigner(const ir::Graph& graph, const Target& target, const Unusable& unusable,
+           const std::function<bool(ir::NodeId)>& is_int8)
+      : g_(graph), target_(target), unusable_(unusable), is_int8_(is_int8) {}
 
   absl::StatusOr<Assignment> Run() {
     PRECIS_ASSIGN_OR_RETURN(a_.order, g_.TopologicalOrder());
@@ -69,7 +70,9 @@ class Assigner {
     At(a_.roles, id) = role.role;
     At(a_.notes, id) = role.reason;
     bool emits = IsHeavy(role.role);
-    if (emits) {
+    if (emits && is_int8_ && !is_int8_(id)) {
+      emits = false;
+    } else if (emits) {
       const size_t operands = role.role == Role::kAttention ? 2 : 1;
       for (size_t i = 0; i < operands; ++i) {
         if (!Usable(n.inputs[i])) {
@@ -178,6 +181,7 @@ class Assigner {
   const ir::Graph& g_;
   const Target& target_;
   const Unusable& unusable_;
+  const std::function<bool(ir::NodeId)>& is_int8_;
   Assignment a_;
   std::vector<bool> can_emit_;  // per value: its producer could write levels
   std::vector<std::optional<std::string>> reasons_;
@@ -212,8 +216,21 @@ ir::ValueId SourceOf(const ir::Graph& graph, ir::ValueId value) {
   }
 }
 
-absl::StatusOr<Assignment> Assign(const ir::Graph& graph, const Target& target, const Unusable& unusable) {
-  return Assigner(graph, target, unusable).Run();
+std::vector<ir::ValueId> SourcesOf(const ir::Graph& graph, ir::ValueId value) {
+  const ir::ValueId source = SourceOf(graph, value);
+  const ir::NodeId producer = graph.producer(source);
+  if (producer == ir::kNoNode || !std::holds_alternative<ir::Concat>(graph.node(producer).op)) return {source};
+  std::vector<ir::ValueId> sources;
+  for (ir::ValueId part : graph.node(producer).inputs) {
+    const std::vector<ir::ValueId> more = SourcesOf(graph, part);
+    sources.insert(sources.end(), more.begin(), more.end());
+  }
+  return sources;
+}
+
+absl::StatusOr<Assignment> Assign(const ir::Graph& graph, const Target& target, const Unusable& unusable,
+                                  const std::function<bool(ir::NodeId)>& is_int8) {
+  return Assigner(graph, target, unusable, is_int8).Run();
 }
 
 }  // namespace precis::quant

@@ -38,7 +38,11 @@ struct Assignment {
 // The value whose numbers `value` shows: movement operators are looked through, up to a concatenation.
 ir::ValueId SourceOf(const ir::Graph& graph, ir::ValueId value);
 
-// `unusable` says why a source value cannot be quantized, or nothing when it can.
+// The values that `value` takes its numbers from: SourceOf, and where that is a concatenation, those of its parts.
+std::vector<ir::ValueId> SourcesOf(const ir::Graph& graph, ir::ValueId value);
+
+// `unusable` says why a source value cannot be quantized, or nothing when it can. `is_int8` tells which heavy nodes may
+// be integer ones; null: all.
 // Rules:
 //  - A convolution or product with constant weights is an integer one when its input can be quantized; a product of two activations too.
 //  - Movement, elementwise arithmetic and pooling are integer when all that reads their result takes levels and, for arithmetic, all
@@ -47,7 +51,8 @@ ir::ValueId SourceOf(const ir::Graph& graph, ir::ValueId value);
 //    f32, as the residual stream of a transformer has channels of very different ranges.
 //  - A value is written as levels when every reader takes them; where only some do, it is f32 with one converted copy.
 absl::StatusOr<Assignment> Assign(const ir::Graph& graph, const Target& target,
-                                  const std::function<std::optional<std::string>(ir::ValueId)>& unusable);
+                                  const std::function<std::optional<std::string>(ir::ValueId)>& unusable,
+                                  const std::function<bool(ir::NodeId)>& is_int8 = nullptr);
 
 }  // namespace precis::quant
 

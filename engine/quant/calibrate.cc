@@ -49,13 +49,9 @@ absl::flat_hash_map<ir::ValueId, ValueStatistics::Wanted> Watched(const ir::Grap
   };
   for (ir::ValueId v = 0; v < graph.num_values(); ++v) {
     if (a.forms[static_cast<size_t>(v)] == Form::kFloat) continue;
-    const ir::ValueId source = SourceOf(graph, v);
-    const ir::NodeId producer = graph.producer(source);
     // What was moved in f32 has levels of its own.
-    if (source != v && !a.int8[static_cast<size_t>(graph.producer(v))]) want(v).histogram = true;
-    // A concatenation's range is that of its inputs.
-    if (producer == ir::kNoNode || !std::holds_alternative<ir::Concat>(graph.node(producer).op))
-      want(source).histogram = true;
+    if (SourceOf(graph, v) != v && !a.int8[static_cast<size_t>(graph.producer(v))]) want(v).histogram = true;
+    for (ir::ValueId source : SourcesOf(graph, v)) want(source).histogram = true;
   }
   for (ir::NodeId id : a.order) {
     const Role role = a.roles[static_cast<size_t>(id)];
@@ -117,7 +113,7 @@ absl::StatusOr<std::shared_ptr<const CalibrationTable>> Calibrate(const ir::Grap
                                                                   const Progress& progress) {
   const int64_t count = SampleCount(policy, samples);
   if (count <= 0) return absl::FailedPreconditionError("there are no calibration samples");
-  // With VNNI, so that the table serves any target: lesser ones quantize fewer values.
+  // With VNNI and every layer, so that the table serves any target and any overrides: others quantize fewer values.
   PRECIS_ASSIGN_OR_RETURN(const Assignment assignment,
                           Assign(graph, Target{}, [](ir::ValueId) { return std::nullopt; }));
   const auto wanted = Watched(graph, assignment, policy);

@@ -74,7 +74,8 @@ bool IsMovementOrArithmetic(const ir::Op& op) {
 
 class NarrowFloat {
  public:
-  NarrowFloat(ir::Graph& graph, DataType type) : g_(graph), type_(type) {}
+  NarrowFloat(ir::Graph& graph, DataType type, const std::function<bool(ir::NodeId)>& is_narrow)
+      : g_(graph), type_(type), is_narrow_(is_narrow) {}
 
   absl::Status Run() {
     PRECIS_ASSIGN_OR_RETURN(order_, g_.TopologicalOrder());
@@ -157,6 +158,7 @@ class NarrowFloat {
     ir::Node& n = g_.node(id);
     const Part part = std::visit(PartVisitor{}, n.op);
     if (n.inputs.empty() || !IsF32(n.inputs[0])) return;
+    if (part == Part::kHeavy && !is_narrow_(id)) return;
     std::string reason;
     if (part == Part::kFloat) reason = "computed in f32";
     bool read = false;
@@ -179,6 +181,7 @@ class NarrowFloat {
     }
     if (part != Part::kHeavy && !read && reason.empty()) reason = "nothing reads its result";
     Set(narrow_, id, reason.empty());
+    if (reason.empty()) n.precision_note.clear();  // why it is not an integer node, in a mixed graph
     if (!reason.empty() && n.precision_note.empty()) n.precision_note = absl::StrCat("f32: ", reason);
   }
 
@@ -233,6 +236,7 @@ class NarrowFloat {
 
   ir::Graph& g_;
   const DataType type_;
+  const std::function<bool(ir::NodeId)>& is_narrow_;  // of kHeavy nodes
   std::vector<ir::NodeId> order_;
   std::vector<bool> narrow_;        // per node slot
   std::vector<bool> out_of_range_;  // per value: may hold numbers beyond the type
@@ -240,6 +244,8 @@ class NarrowFloat {
 
 }  // namespace
 
-absl::Status ApplyNarrowFloat(ir::Graph& graph, DataType type) { return NarrowFloat(graph, type).Run(); }
+absl::Status ApplyNarrowFloat(ir::Graph& graph, DataType type, const std::function<bool(ir::NodeId)>& is_narrow) {
+  return NarrowFloat(graph, type, is_narrow).Run();
+}
 
 }  // namespace precis::quant

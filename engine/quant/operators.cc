@@ -124,6 +124,11 @@ RoleAndReason RoleOf(const ir::Graph& graph, ir::NodeId id) {
   return std::visit(RoleVisitor(graph, id), n.op);
 }
 
+bool IsLayer(const ir::Op& op) {
+  return std::holds_alternative<ir::Conv>(op) || std::holds_alternative<ir::ConvTranspose>(op) ||
+         std::holds_alternative<ir::MatMul>(op);
+}
+
 size_t NumDataInputs(const ir::Graph& graph, ir::NodeId id) {
   const ir::Node& n = graph.node(id);
   if (std::holds_alternative<ir::Concat>(n.op)) return n.inputs.size();

@@ -29,6 +29,9 @@ inline bool IsHeavy(Role role) {
   return role == Role::kConvolution || role == Role::kProduct || role == Role::kAttention;
 }
 
+// The operators that a policy speaks of: convolutions and matrix products. Those between them follow.
+bool IsLayer(const ir::Op& op);
+
 // How many inputs of a kMovement or kArithmetic node carry data (the rest are shapes, axes…).
 size_t NumDataInputs(const ir::Graph& graph, ir::NodeId id);
 

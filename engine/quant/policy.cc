@@ -1,12 +1,12 @@
 #include "engine/quant/policy.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace precis::quant {
-namespace {
 
-// Whether `text` matches `pattern`, in which * stands for any run of characters.
-bool Matches(std::string_view pattern, std::string_view text) {
+bool MatchesPattern(std::string_view pattern, std::string_view text) {
   size_t p = 0, t = 0, star = std::string_view::npos, retry = 0;
   while (t < text.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
@@ -26,18 +26,23 @@ bool Matches(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
-}  // namespace
-
 LayerPolicy PolicyOfLayer(const Policy& policy, std::string_view layer_name) {
   LayerPolicy layer{policy.precision, policy.weights, policy.accumulation};
   for (const LayerOverride& override : policy.overrides) {
-    if (!Matches(override.pattern, layer_name)) continue;
+    if (!MatchesPattern(override.pattern, layer_name)) continue;
     layer.precision = override.precision.value_or(layer.precision);
     layer.weights = override.weights.value_or(layer.weights);
     layer.accumulation = override.accumulation.value_or(layer.accumulation);
     break;
   }
   return layer;
+}
+
+bool NeedsCalibration(const Policy& policy) {
+  const auto needs = [](Precision p) { return p == Precision::kInt8 || p == Precision::kMixed; };
+  return needs(policy.precision) ||
+         std::any_of(policy.overrides.begin(), policy.overrides.end(),
+                     [&](const LayerOverride& o) { return o.precision && needs(*o.precision); });
 }
 
 absl::StatusOr<Policy> BuiltInPolicy(const std::string& variant) {
@@ -50,9 +55,11 @@ absl::StatusOr<Policy> BuiltInPolicy(const std::string& variant) {
     policy.precision = Precision::kF16;
   } else if (variant == "int8") {
     policy.precision = Precision::kInt8;
+  } else if (variant == "mixed") {
+    policy.precision = Precision::kMixed;
   } else {
     return absl::NotFoundError(
-        absl::StrCat("no built-in policy is called \"", variant, "\"; there are fp32, bf16, fp16 and int8"));
+        absl::StrCat("no built-in policy is called \"", variant, "\"; there are fp32, bf16, fp16, int8 and mixed"));
   }
   return policy;
 }

@@ -84,7 +84,13 @@ struct LayerPolicy {
 };
 LayerPolicy PolicyOfLayer(const Policy& policy, std::string_view layer_name);
 
-// The policy behind a built-in variant name: fp32, bf16, fp16, int8. NotFound for any other.
+// Whether a layer's name matches an override's pattern, in which * stands for any run of characters.
+bool MatchesPattern(std::string_view pattern, std::string_view layer_name);
+
+// Whether some layer may be an int8 one under `policy`, so that it needs calibration samples.
+bool NeedsCalibration(const Policy& policy);
+
+// The policy behind a built-in variant name: fp32, bf16, fp16, int8, mixed. NotFound for any other.
 absl::StatusOr<Policy> BuiltInPolicy(const std::string& variant);
 
 }  // namespace precis::quant

@@ -58,13 +58,18 @@ struct Target {
 
 using Progress = std::function<void(const std::string& phase, double fraction)>;
 
+// Errors: InvalidArgument names an override whose pattern matches no convolution or matrix product of `graph` (optimised, f32).
+absl::Status CheckOverrides(const ir::Graph& graph, const Policy& policy);
+
 // Calibrates `graph` (optimised, f32). Errors: those of the runner; FailedPrecondition when there are no samples; InvalidArgument when a
 // sample holds NaN or infinity (names file order and input).
 absl::StatusOr<std::shared_ptr<const CalibrationTable>> Calibrate(const ir::Graph& graph, const Policy& policy,
                                                                   Runner& runner, const SampleSource& samples,
                                                                   const Progress& progress);
 
-// Rewrites `graph` in place to the policy's precision. `table` may be null where the policy needs none (F32, BF16, F16).
+// Rewrites `graph` in place to the policy's precisions: that of each convolution and matrix product by PolicyOfLayer, the operators
+// between them as their readers take it. A layer of a mixed variant that no override names is f32. `table` may be null unless
+// NeedsCalibration.
 absl::Status ApplyPolicy(ir::Graph& graph, const Policy& policy, const CalibrationTable* table, const Target& target);
 
 }  // namespace precis::quant

@@ -135,7 +135,7 @@ absl::StatusOr<std::unique_ptr<SampleSource>> OpenSamples(const std::string& fol
                                                           const std::vector<SampleInput>& inputs) {
   const auto missing = [&] {
     return absl::FailedPreconditionError(absl::StrCat(
-        "int8 needs calibration samples: put .npy (one input) or .npz (arrays named like the inputs) files in ",
+        "int8 layers need calibration samples: put .npy (one input) or .npz (arrays named like the inputs) files in ",
         folder.empty() ? "the model's calibration/ folder" : folder, ", the first dimension counting samples"));
   };
   std::error_code error;

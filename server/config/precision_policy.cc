@@ -3,11 +3,14 @@
 
 #include "server/config/precision_policy.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -21,7 +24,7 @@ namespace {
 
 using v1::PrecisionPolicy;
 
-constexpr std::array<absl::string_view, 4> kBuiltInVariants = {"fp32", "bf16", "fp16", "int8"};
+constexpr std::array<absl::string_view, 5> kBuiltInVariants = {"fp32", "bf16", "fp16", "int8", "mixed"};
 
 absl::Status Bad(absl::string_view field, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("policy field ", field, ": ", what));
@@ -36,8 +39,9 @@ absl::StatusOr<quant::Precision> PrecisionOf(const PrecisionPolicy& proto) {
     case PrecisionPolicy::BF16: return quant::Precision::kBF16;
     case PrecisionPolicy::FP16: return quant::Precision::kF16;
     case PrecisionPolicy::INT8: return quant::Precision::kInt8;
-    case PrecisionPolicy::MIXED: return NotYet("precision", "MIXED");
-    case PrecisionPolicy::PRECISION_UNSPECIFIED: return Bad("precision", "not set; want FP32, BF16, FP16 or INT8");
+    case PrecisionPolicy::MIXED: return quant::Precision::kMixed;
+    case PrecisionPolicy::PRECISION_UNSPECIFIED:
+      return Bad("precision", "not set; want FP32, BF16, FP16, INT8 or MIXED");
     default: return Bad("precision", absl::StrCat("unknown value ", proto.precision()));
   }
 }
@@ -144,6 +148,35 @@ absl::Status CheckSparsity(const v1::SparsityPolicy& sparsity) {
   return absl::OkStatus();
 }
 
+absl::Status ApplyMixed(const v1::MixedPolicy& proto, quant::MixedPolicy* mixed) {
+  for (int i = 0; i < proto.candidates_size(); ++i) {
+    const std::string field = absl::StrCat("mixed.candidates[", i, "]");
+    PrecisionPolicy candidate;
+    candidate.set_precision(proto.candidates(i));
+    auto precision = PrecisionOf(candidate);
+    if (!precision.ok() || *precision == quant::Precision::kMixed) {
+      return Bad(field, absl::StrCat("is ", PrecisionPolicy::Precision_Name(proto.candidates(i)),
+                                     ", want FP32, BF16, FP16 or INT8"));
+    }
+    if (absl::c_linear_search(mixed->candidates, *precision)) return Bad(field, "is there twice");
+    mixed->candidates.push_back(*precision);
+  }
+  if (mixed->candidates.size() == 1) return Bad("mixed.candidates", "one, want at least two to choose from");
+  if (proto.has_min_sqnr_db()) {
+    if (!std::isfinite(proto.min_sqnr_db())) return Bad("mixed.min_sqnr_db", "not finite");
+    mixed->min_sqnr_db = proto.min_sqnr_db();
+  }
+  if (proto.has_max_top1_disagreement()) {
+    const double share = proto.max_top1_disagreement();
+    if (!(share >= 0 && share <= 1)) return Bad("mixed.max_top1_disagreement", absl::StrCat(share, ", want 0 to 1"));
+    mixed->max_top1_disagreement = share;
+  }
+  if (!v1::MixedPolicy::Objective_IsValid(proto.objective())) return Bad("mixed.objective", "unknown value");
+  mixed->objective =
+      proto.objective() == v1::MixedPolicy::MEMORY ? quant::Objective::kMemory : quant::Objective::kLatency;
+  return absl::OkStatus();
+}
+
 // Fields that only say something about int8.
 absl::Status CheckFloatPolicy(const PrecisionPolicy& proto) {
   for (auto [field, set] :
@@ -157,6 +190,49 @@ absl::Status CheckFloatPolicy(const PrecisionPolicy& proto) {
   return absl::OkStatus();
 }
 
+// What override `index` sets for the layers that it matches, in a variant of precision `variant`.
+absl::StatusOr<quant::LayerOverride> OverrideFromProto(const v1::LayerOverride& proto, int index,
+                                                       quant::Precision variant) {
+  const auto field = [&](absl::string_view name) { return absl::StrCat("overrides[", index, "].", name); };
+  quant::LayerOverride override;
+  override.pattern = proto.pattern();
+  if (override.pattern.empty()) return Bad(field("pattern"), "empty; want a layer's name, * matches any characters");
+  const PrecisionPolicy& policy = proto.policy();
+  for (auto [name, set] :
+       {std::pair{"activations", policy.has_activations()}, std::pair{"calibration", policy.has_calibration()},
+        std::pair{"execution", policy.execution() != PrecisionPolicy::EXECUTION_UNSPECIFIED},
+        std::pair{"mixed", policy.has_mixed()}, std::pair{"sparsity", policy.has_sparsity()},
+        std::pair{"overrides", policy.overrides_size() > 0}}) {
+    if (set) return Bad(field(absl::StrCat("policy.", name)), "is the whole variant's, not a layer's");
+  }
+  if (policy.precision() == PrecisionPolicy::MIXED) {
+    return Bad(field("policy.precision"), "MIXED is the whole variant's; a layer has FP32, BF16, FP16 or INT8");
+  }
+  if (policy.precision() != PrecisionPolicy::PRECISION_UNSPECIFIED) {
+    auto precision = PrecisionOf(policy);
+    if (!precision.ok()) return Bad(field("policy.precision"), precision.status().message());
+    override.precision = *precision;
+  } else if (!policy.has_weights() && !policy.has_accumulation()) {
+    return Bad(field("policy"), "sets nothing");
+  }
+  const quant::Precision precision = override.precision.value_or(variant);
+  const bool integer = precision == quant::Precision::kInt8 || precision == quant::Precision::kMixed;
+  for (auto [name, set] : {std::pair{"policy.weights", policy.has_weights()},
+                           std::pair{"policy.accumulation", policy.has_accumulation()}}) {
+    if (set && !integer)
+      return Bad(field(name),
+                 absl::StrCat("contradicts precision ", PrecisionPolicy::Precision_Name(PrecisionToProto(precision))));
+  }
+  quant::Policy layer;
+  layer.precision = quant::Precision::kInt8;
+  absl::Status status = ApplyWeights(policy.weights(), &layer);
+  status.Update(ApplyAccumulation(policy.accumulation(), &layer));
+  if (!status.ok()) return absl::Status(status.code(), absl::StrCat(field("policy"), ": ", status.message()));
+  if (policy.has_weights()) override.weights = layer.weights;
+  if (policy.has_accumulation()) override.accumulation = layer.accumulation;
+  return override;
+}
+
 }  // namespace
 
 absl::StatusOr<quant::Policy> PolicyFromProto(const PrecisionPolicy& proto) {
@@ -165,8 +241,12 @@ absl::StatusOr<quant::Policy> PolicyFromProto(const PrecisionPolicy& proto) {
   PRECIS_ASSIGN_OR_RETURN(policy.precision, PrecisionOf(proto));
   PRECIS_RETURN_IF_ERROR(ApplyAccumulation(proto.accumulation(), &policy));
   PRECIS_RETURN_IF_ERROR(CheckSparsity(proto.sparsity()));
-  if (proto.overrides_size() > 0) return NotYet("overrides", "a layer override");
-  if (policy.precision != quant::Precision::kInt8) {
+  PRECIS_RETURN_IF_ERROR(ApplyMixed(proto.mixed(), &policy.mixed));
+  for (int i = 0; i < proto.overrides_size(); ++i) {
+    PRECIS_ASSIGN_OR_RETURN(auto override, OverrideFromProto(proto.overrides(i), i, policy.precision));
+    policy.overrides.push_back(std::move(override));
+  }
+  if (!quant::NeedsCalibration(policy)) {
     PRECIS_RETURN_IF_ERROR(CheckFloatPolicy(proto));
     return policy;
   }
@@ -178,16 +258,44 @@ absl::StatusOr<quant::Policy> PolicyFromProto(const PrecisionPolicy& proto) {
   return policy;
 }
 
+PrecisionPolicy::Precision PrecisionToProto(quant::Precision precision) {
+  switch (precision) {
+    case quant::Precision::kF32: return PrecisionPolicy::FP32;
+    case quant::Precision::kBF16: return PrecisionPolicy::BF16;
+    case quant::Precision::kF16: return PrecisionPolicy::FP16;
+    case quant::Precision::kInt8: return PrecisionPolicy::INT8;
+    case quant::Precision::kMixed: return PrecisionPolicy::MIXED;
+  }
+  return PrecisionPolicy::PRECISION_UNSPECIFIED;
+}
+
+v1::MixedPolicy MixedToProto(const quant::MixedPolicy& mixed) {
+  v1::MixedPolicy proto;
+  for (quant::Precision candidate : mixed.candidates) proto.add_candidates(PrecisionToProto(candidate));
+  if (mixed.min_sqnr_db) proto.set_min_sqnr_db(*mixed.min_sqnr_db);
+  if (mixed.max_top1_disagreement) proto.set_max_top1_disagreement(*mixed.max_top1_disagreement);
+  proto.set_objective(mixed.objective == quant::Objective::kMemory ? v1::MixedPolicy::MEMORY
+                                                                   : v1::MixedPolicy::LATENCY);
+  return proto;
+}
+
 PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
   PrecisionPolicy proto;
-  switch (policy.precision) {
-    case quant::Precision::kF32: proto.set_precision(PrecisionPolicy::FP32); return proto;
-    case quant::Precision::kBF16: proto.set_precision(PrecisionPolicy::BF16); return proto;
-    case quant::Precision::kF16: proto.set_precision(PrecisionPolicy::FP16); return proto;
-    case quant::Precision::kMixed: proto.set_precision(PrecisionPolicy::MIXED); return proto;
-    case quant::Precision::kInt8: break;
+  proto.set_precision(PrecisionToProto(policy.precision));
+  for (const quant::LayerOverride& override : policy.overrides) {
+    v1::LayerOverride& layer = *proto.add_overrides();
+    layer.set_pattern(override.pattern);
+    if (override.precision) layer.mutable_policy()->set_precision(PrecisionToProto(*override.precision));
+    quant::Policy own;  // an int8 variant that has for all layers what the override has
+    own.precision = quant::Precision::kInt8;
+    own.weights = override.weights.value_or(own.weights);
+    own.accumulation = override.accumulation.value_or(own.accumulation);
+    const PrecisionPolicy fields = PolicyToProto(own);
+    if (override.weights) *layer.mutable_policy()->mutable_weights() = fields.weights();
+    if (override.accumulation) *layer.mutable_policy()->mutable_accumulation() = fields.accumulation();
   }
-  proto.set_precision(PrecisionPolicy::INT8);
+  if (policy.precision == quant::Precision::kMixed) *proto.mutable_mixed() = MixedToProto(policy.mixed);
+  if (!quant::NeedsCalibration(policy)) return proto;
   proto.set_execution(policy.execution == quant::Execution::kSimulated ? PrecisionPolicy::SIMULATED
                                                                        : PrecisionPolicy::INTEGER_ONLY);
   v1::WeightPolicy& weights = *proto.mutable_weights();
@@ -244,7 +352,6 @@ absl::StatusOr<quant::Policy> PolicyOfVariant(absl::string_view variant, const v
   for (const auto& named : file.policies()) {
     if (named.name() == variant) return PolicyFromProto(named.policy());
   }
-  if (variant == "mixed") return NotYet("precision", "MIXED");
   auto policy = quant::BuiltInPolicy(std::string(variant));
   if (!policy.ok()) {
     return absl::NotFoundError(

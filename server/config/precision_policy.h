@@ -19,10 +19,13 @@ absl::StatusOr<quant::Policy> PolicyFromProto(const v1::PrecisionPolicy& proto);
 // With every field that matters to the precision filled in.
 v1::PrecisionPolicy PolicyToProto(const quant::Policy& policy);
 
+v1::PrecisionPolicy::Precision PrecisionToProto(quant::Precision precision);
+v1::MixedPolicy MixedToProto(const quant::MixedPolicy& mixed);
+
 // A policy written as JSON (first character '{') or as text format. Errors: InvalidArgument.
 absl::StatusOr<v1::PrecisionPolicy> ParsePolicyText(absl::string_view text);
 
-// The policy that a variant's name stands for: one of `file`'s policies, or else a built-in one (fp32, bf16, fp16, int8).
+// The policy that a variant's name stands for: one of `file`'s policies, or else a built-in one (fp32, bf16, fp16, int8, mixed).
 // Errors: NotFound naming the known ones; those of PolicyFromProto.
 absl::StatusOr<quant::Policy> PolicyOfVariant(absl::string_view variant, const v1::ModelPrecision& file);
 

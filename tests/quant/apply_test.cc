@@ -273,11 +273,124 @@ TEST(ApplyPolicyTest, ValuesThatCalibrationDidNotSeeStayFloat) {
   EXPECT_THAT(b.graph().node(0).precision_note, HasSubstr("not seen in calibration"));
 }
 
-TEST(ApplyPolicyTest, MixedIsNotBuiltIn) {
+LayerOverride Override(std::string pattern, Precision precision) {
+  LayerOverride o;
+  o.pattern = std::move(pattern);
+  o.precision = precision;
+  return o;
+}
+
+DataType WeightType(const ir::Graph& g, ValueId result) { return g.value(g.Input(g.producer(result), 1)).dtype; }
+
+// Three convolutions with ReLUs between them, and a classifier.
+struct Chain {
+  Chain() : b(5) {
+    const ValueId x = b.Input({1, 3, 8, 8});
+    for (ValueId* v : {&first, &second, &third}) {
+      *v = b.Conv(v == &first ? x : v == &second ? first : second, 8, SquareWindow({3, 3}, 1, 1));
+      b.Fuse(*v, ir::Unary{ir::UnaryKind::kRelu});
+    }
+    const ValueId flat = b.Node(ir::Flatten{1}, {b.Node(ir::GlobalPool{}, {third})});
+    last = b.Node(ir::MatMul{false, true}, {flat, b.Weights({10, 8}), b.Weights({10})});
+    b.Output(last);
+  }
+  std::string NameOf(ValueId result) { return b.graph().node(b.graph().producer(result)).name; }
+  GraphBuilder b;
+  ValueId first, second, third, last;
+};
+
+TEST(OverridesTest, EachLayerRunsAtItsOwnPrecisionWithConvertsAtTheBorders) {
+  Chain c;
+  Policy policy = kInt8;
+  policy.overrides = {Override(c.NameOf(c.second), Precision::kBF16), Override(c.NameOf(c.third), Precision::kF16),
+                      Override(c.NameOf(c.last), Precision::kF32)};
+  const ir::Graph g = Quantized(c.b.graph(), policy);
+  EXPECT_EQ(WeightType(g, c.first), DataType::kS8);
+  EXPECT_EQ(WeightType(g, c.second), DataType::kBF16);
+  EXPECT_EQ(WeightType(g, c.third), DataType::kF16);
+  EXPECT_EQ(WeightType(g, c.last), DataType::kF32);
+  EXPECT_EQ(CountConverts(g), 3);  // into each of the first three: borders are f32
+  EXPECT_EQ(g.node(g.producer(c.last)).precision_note, "f32: as the policy says");
+  EXPECT_GT(SqnrDb(c.b.graph(), g), SqnrDb(c.b.graph(), Quantized(c.b.graph())));
+}
+
+TEST(OverridesTest, NeighboursOfOnePrecisionPassItOnWithoutConverts) {
+  Chain c;
+  Policy policy;
+  policy.precision = Precision::kBF16;
+  policy.overrides = {Override(c.NameOf(c.first), Precision::kInt8), Override(c.NameOf(c.second), Precision::kInt8)};
+  const ir::Graph g = Quantized(c.b.graph(), policy);
+  EXPECT_TRUE(IsInt8(g.value(c.first).dtype));
+  EXPECT_EQ(g.value(c.second).dtype, DataType::kF32);
+  EXPECT_EQ(g.value(c.third).dtype, DataType::kBF16);
+  EXPECT_EQ(CountConverts(g), 2);  // of the input to levels, of the second's result to bf16
+}
+
+TEST(OverridesTest, TheFirstPatternThatMatchesApplies) {
+  Chain c;
+  Policy policy;
+  policy.overrides = {Override(c.NameOf(c.second), Precision::kF32), Override("*", Precision::kInt8)};
+  const ir::Graph g = Quantized(c.b.graph(), policy);
+  EXPECT_EQ(WeightType(g, c.first), DataType::kS8);
+  EXPECT_EQ(WeightType(g, c.second), DataType::kF32);
+  EXPECT_EQ(WeightType(g, c.third), DataType::kS8);
+}
+
+TEST(OverridesTest, TheResidualOfAConvolutionInAnotherPrecisionKeepsItsOwn) {
   GraphBuilder b = SmallNetwork();
-  Policy mixed;
-  mixed.precision = Precision::kMixed;
-  EXPECT_EQ(ApplyPolicy(b.graph(), mixed, nullptr, {}).code(), absl::StatusCode::kUnimplemented);
+  const std::string inner = b.graph().node(1).name;
+  Policy policy = kInt8;
+  policy.overrides = {Override(inner, Precision::kF32)};
+  const ir::Graph g = Quantized(b.graph(), policy);
+  EXPECT_GT(SqnrDb(b.graph(), g), 25);
+  EXPECT_EQ(g.value(g.node(1).outputs[0]).dtype, DataType::kF32);
+}
+
+// The pooled value has a reader at each precision, so that it is converted behind the pooling, whose range is that of its source.
+TEST(OverridesTest, AConvertBehindMovementTakesTheRangeOfItsSource) {
+  GraphBuilder b;
+  const ValueId x = b.Input({1, 3, 8, 8});
+  ir::Pool pool;
+  pool.window = SquareWindow({2, 2}, 2, 0);
+  pool.window.kernel = {2, 2};
+  const ValueId pooled = b.Node(pool, {x});
+  const ValueId kept = b.Conv(pooled, 4, SquareWindow({1, 1})), exact = b.Conv(pooled, 4, SquareWindow({1, 1}));
+  b.Output(kept);
+  b.Output(exact);
+  Policy policy = kInt8;
+  policy.overrides = {Override(b.graph().node(b.graph().producer(exact)).name, Precision::kF32)};
+  EXPECT_GT(SqnrDb(b.graph(), Quantized(b.graph(), policy)), 30);
+}
+
+TEST(OverridesTest, NeedCalibrationWhereTheyAskForInt8) {
+  Policy policy;
+  EXPECT_FALSE(NeedsCalibration(policy));
+  policy.overrides = {Override("*", Precision::kBF16)};
+  EXPECT_FALSE(NeedsCalibration(policy));
+  policy.overrides.push_back(Override("stem", Precision::kInt8));
+  EXPECT_TRUE(NeedsCalibration(policy));
+}
+
+TEST(OverridesTest, APatternThatMatchesNoLayerIsRefused) {
+  Chain c;
+  Policy policy = kInt8;
+  policy.overrides = {Override("*", Precision::kF32)};
+  EXPECT_TRUE(CheckOverrides(c.b.graph(), policy).ok());
+  policy.overrides.push_back(Override("decoder*", Precision::kF32));
+  const absl::Status status = CheckOverrides(c.b.graph(), policy);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("overrides: pattern \"decoder*\""));
+}
+
+// What a search has not seen, as happens at other input shapes, is exact.
+TEST(OverridesTest, LayersOfAMixedVariantThatNoneNamesAreF32) {
+  Chain c;
+  Policy policy;
+  policy.precision = Precision::kMixed;
+  policy.overrides = {Override(c.NameOf(c.first), Precision::kInt8)};
+  const ir::Graph g = Quantized(c.b.graph(), policy);
+  EXPECT_EQ(WeightType(g, c.first), DataType::kS8);
+  EXPECT_EQ(WeightType(g, c.second), DataType::kF32);
 }
 
 }  // namespace

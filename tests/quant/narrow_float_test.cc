@@ -15,7 +15,7 @@ using testing::SquareWindow;
 
 ir::Graph Narrowed(const ir::Graph& graph, DataType type) {
   ir::Graph g = graph;
-  const absl::Status status = ApplyNarrowFloat(g, type);
+  const absl::Status status = ApplyNarrowFloat(g, type, [](ir::NodeId) { return true; });
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_TRUE(g.Verify().ok()) << g.Verify();
   return g;

@@ -10,6 +10,7 @@ TEST(BuiltInPolicyTest, NamesStandForPrecisions) {
   EXPECT_EQ(BuiltInPolicy("bf16")->precision, Precision::kBF16);
   EXPECT_EQ(BuiltInPolicy("fp16")->precision, Precision::kF16);
   EXPECT_EQ(BuiltInPolicy("int8")->precision, Precision::kInt8);
+  EXPECT_EQ(BuiltInPolicy("mixed")->precision, Precision::kMixed);
 }
 
 TEST(BuiltInPolicyTest, AnyOtherNameIsNotFound) {

@@ -58,6 +58,50 @@ TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
   }
 }
 
+TEST(PrecisionPolicyTest, OverridesGoThroughTheProtoAndBack) {
+  const auto policy = Parse(
+      "precision: BF16 calibration { method: MSE } overrides { pattern: 'head*' policy { precision: FP32 } } "
+      "overrides { pattern: '*' policy { precision: INT8 } }");
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  ASSERT_EQ(policy->overrides.size(), 2u);
+  EXPECT_EQ(quant::PolicyOfLayer(*policy, "head.0").precision, quant::Precision::kF32);
+  EXPECT_EQ(quant::PolicyOfLayer(*policy, "stem").precision, quant::Precision::kInt8);
+  EXPECT_EQ(policy->calibration.method, quant::CalibrationMethod::kMse);
+  const auto back = PolicyFromProto(PolicyToProto(*policy));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, *policy);
+}
+
+TEST(PrecisionPolicyTest, OverridesMaySetWeightsAndSums) {
+  const auto policy = Parse(
+      "precision: INT8 overrides { pattern: 'head*' policy { weights { granularity: PER_TENSOR } } } overrides { "
+      "pattern: 'stem' policy { accumulation { mode: CHUNKED chunk_size: 64 } } }");
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_EQ(quant::PolicyOfLayer(*policy, "head").weights.granularity, quant::Granularity::kPerTensor);
+  EXPECT_EQ(quant::PolicyOfLayer(*policy, "stem").weights.granularity, quant::Granularity::kPerChannel);
+  EXPECT_EQ(quant::PolicyOfLayer(*policy, "stem").accumulation.chunk_size, 64);
+  EXPECT_EQ(quant::PolicyOfLayer(*policy, "stem").precision, quant::Precision::kInt8);
+  const auto back = PolicyFromProto(PolicyToProto(*policy));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, *policy);
+}
+
+TEST(PrecisionPolicyTest, MixedGoesThroughTheProtoAndBack) {
+  const auto policy = Parse(
+      "precision: MIXED calibration { method: MSE } mixed { candidates: [INT8, FP16] min_sqnr_db: 25 "
+      "max_top1_disagreement: 0.01 objective: MEMORY } overrides { pattern: 'head' policy { precision: FP32 } }");
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_EQ(policy->precision, quant::Precision::kMixed);
+  EXPECT_EQ(policy->mixed.candidates, (std::vector{quant::Precision::kInt8, quant::Precision::kF16}));
+  EXPECT_EQ(policy->mixed.min_sqnr_db, 25);
+  EXPECT_EQ(policy->mixed.max_top1_disagreement, 0.01);
+  EXPECT_EQ(policy->mixed.objective, quant::Objective::kMemory);
+  EXPECT_EQ(policy->calibration.method, quant::CalibrationMethod::kMse);
+  const auto back = PolicyFromProto(PolicyToProto(*policy));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, *policy);
+}
+
 struct BadPolicy {
   std::string text;
   std::string field;
@@ -65,7 +109,6 @@ struct BadPolicy {
 
 TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
   const BadPolicy policies[] = {
-      {"precision: MIXED", "precision"},
       {"precision: INT8 weights { scheme: LOG2 }", "weights.scheme"},
       {"precision: INT8 weights { granularity: PER_GROUP group_size: 32 }", "weights.granularity"},
       {"precision: INT8 weights { symmetric: false }", "weights.symmetric"},
@@ -77,7 +120,6 @@ TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
       {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 outer: OUTER_SAME }", "accumulation.outer"},
       {"precision: FP32 accumulation { mode: CHUNKED chunk_size: 64 }", "accumulation.mode"},
       {"precision: FP32 sparsity { unstructured_ratio: 0.5 }", "sparsity.unstructured_ratio"},
-      {"precision: FP32 overrides { pattern: '*' }", "overrides"},
   };
   for (const BadPolicy& bad : policies) {
     const auto policy = Parse(bad.text);
@@ -102,6 +144,26 @@ TEST(PrecisionPolicyTest, RefusesContradictionsAndBadValues) {
       {"precision: INT8 accumulation { chunk_size: 64 }", "accumulation.chunk_size"},
       {"precision: INT8 accumulation { mode: CHUNKED }", "accumulation.chunk_size"},
       {"precision: FP32 sparsity { structured_ratio: 1.5 }", "sparsity.structured_ratio"},
+      {"precision: INT8 overrides { policy { precision: FP32 } }", "overrides[0].pattern"},
+      {"precision: INT8 overrides { pattern: '*' }", "overrides[0].policy"},
+      {"precision: INT8 overrides { pattern: '*' policy { weights { bits: 9 } } }", "overrides[0].policy"},
+      {"precision: INT8 overrides { pattern: '*' policy { accumulation { mode: CHUNKED } } }", "overrides[0].policy"},
+      {"precision: INT8 overrides { pattern: '*' policy { precision: BF16 weights { bits: 8 } } }",
+       "overrides[0].policy.weights"},
+      {"precision: FP32 overrides { pattern: '*' policy { accumulation { mode: FULL } } }",
+       "overrides[0].policy.accumulation"},
+      {"precision: INT8 overrides { pattern: 'a' policy { precision: FP32 } } overrides { pattern: 'b' policy { "
+       "precision: MIXED } }",
+       "overrides[1].policy.precision"},
+      {"precision: INT8 overrides { pattern: '*' policy { calibration { method: MSE } } }",
+       "overrides[0].policy.calibration"},
+      {"precision: FP32 calibration { method: MSE } overrides { pattern: '*' policy { precision: BF16 } }",
+       "calibration"},
+      {"precision: MIXED mixed { candidates: [INT8, MIXED] }", "mixed.candidates[1]"},
+      {"precision: MIXED mixed { candidates: [INT8, INT8] }", "mixed.candidates[1]"},
+      {"precision: MIXED mixed { candidates: [INT8] }", "mixed.candidates"},
+      {"precision: MIXED mixed { min_sqnr_db: nan }", "mixed.min_sqnr_db"},
+      {"precision: MIXED mixed { max_top1_disagreement: 2 }", "mixed.max_top1_disagreement"},
       {"precision: INT3", "INT3"},
       {"colour: RED", "colour"},
       {R"({"precision": 12})", "precision"},
@@ -124,7 +186,7 @@ TEST(PrecisionPolicyTest, KnowsBuiltInAndNamedVariants) {
   EXPECT_EQ(PolicyOfVariant("careful", file)->calibration.method, quant::CalibrationMethod::kMse);
   EXPECT_TRUE(absl::IsNotFound(PolicyOfVariant("int7", file).status()));
   EXPECT_THAT(std::string(PolicyOfVariant("int7", file).status().message()), HasSubstr("careful"));
-  EXPECT_TRUE(absl::IsUnimplemented(PolicyOfVariant("mixed", file).status()));
+  EXPECT_EQ(PolicyOfVariant("mixed", file)->precision, quant::Precision::kMixed);
 }
 
 }  // namespace
