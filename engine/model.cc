@@ -8,8 +8,10 @@
 #include "engine/base/status_macros.h"
 #include "engine/pipeline.h"
 #include "engine/plan/cpu_features.h"
+#include "engine/plan_compiler.h"
 #include "engine/quant/calibration_cache.h"
 #include "engine/quant/samples.h"
+#include "engine/search/search.h"
 #include "engine/variant.h"
 
 namespace precis {
@@ -109,7 +111,7 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
   std::unique_ptr<quant::SampleSource> samples;
   std::vector<Shape> shapes = options.warm_shapes.empty() ? DefaultShapes(inputs()) : options.warm_shapes;
   std::vector<Shape> sample_shapes;  // those that calibration runs at
-  const bool calibrates = options.policy.precision == quant::Precision::kInt8;
+  const bool calibrates = quant::NeedsCalibration(options.policy);
   if (calibrates) {
     std::vector<quant::SampleInput> wanted;
     for (const TensorSpec& spec : inputs()) wanted.push_back({spec.name, spec.dtype, spec.shape});
@@ -121,6 +123,7 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
 
   phases.Begin("parse");
   PRECIS_ASSIGN_OR_RETURN(ir::Graph graph, Optimise(*file_, shapes));
+  PRECIS_RETURN_IF_ERROR(quant::CheckOverrides(graph, options.policy));
   std::shared_ptr<const quant::CalibrationTable> table;
   if (calibrates) {
     phases.Begin("calibrate");
@@ -130,9 +133,18 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
     }
     const ir::Graph& calibrated = other_shapes.has_value() ? *other_shapes : graph;
     PRECIS_ASSIGN_OR_RETURN(table, RecallOrCalibrate(*file_, calibrated, options, *samples, phases, info));
+    if (options.policy.precision == quant::Precision::kMixed) {
+      phases.Begin("search");
+      PlanCompiler compiler(calibrated, table.get(), info.threads);
+      PRECIS_ASSIGN_OR_RETURN(search::Found found,
+                              search::Search(calibrated, options.policy, compiler, *samples,
+                                             [&](const std::string&, double fraction) { phases.Report(fraction); }));
+      info.policy = std::move(found.policy);
+      if (!found.report.points.empty()) info.search = std::make_shared<const search::Report>(std::move(found.report));
+    }
   }
 
-  auto plans = std::make_unique<PlanCache>(file_, options.policy, table, info.threads, options.max_cached_plans);
+  auto plans = std::make_unique<PlanCache>(file_, info.policy, table, info.threads, options.max_cached_plans);
   PRECIS_ASSIGN_OR_RETURN(const auto plan,
                           plans->Compile(std::move(graph), [&](const std::string& phase) { phases.Begin(phase); }));
   phases.End();

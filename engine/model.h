@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/quant/policy.h"
+#include "engine/search/report.h"
 #include "engine/tensor/tensor.h"
 
 namespace precis {
@@ -34,11 +35,12 @@ struct Layer {
 };
 
 struct VariantInfo {
-  std::string name;  // "int8"
-  quant::Policy policy;
+  std::string name;                              // "int8"
+  quant::Policy policy;                          // of a mixed variant: with the overrides that the search found
+  std::shared_ptr<const search::Report> search;  // of a mixed variant that was searched for; else null
   int threads = 1;
-  std::vector<Shape> input_shapes;        // compiled at load
-  std::map<std::string, double> load_ms;  // phase -> milliseconds: parse, calibrate, quantize, compile, warm_up
+  std::vector<Shape> input_shapes;                    // compiled at load
+  std::map<std::string, double> load_ms;  // phase -> milliseconds: parse, calibrate, search, quantize, compile, warm_up
   int64_t weight_bytes = 0;               // prepacked weights held in memory
   int64_t arena_bytes = 0;                // activations of one session, for the shapes compiled at load
   int64_t weight_bytes_per_run = 0, activation_bytes_per_run = 0;  // memory traffic of one run at those shapes
@@ -50,7 +52,7 @@ struct LoadOptions {
   std::string variant = "fp32";
   quant::Policy policy;
   int threads = 1;              // threads a run uses; sessions must be used from one thread at a time
-  std::string calibration_dir;  // holds .npy / .npz files; needed by int8
+  std::string calibration_dir;  // holds .npy / .npz files; needed by int8 and mixed
   // Folder that keeps results of calibration, made where it is missing; a load of the same file, samples and policy takes them from there.
   // Empty: none. A file that cannot be trusted, or written, costs a calibration and a warning in VariantInfo, never the load.
   std::string calibration_cache;
@@ -73,7 +75,7 @@ class Model {
   virtual const std::vector<TensorSpec>& inputs() const = 0;
   virtual const std::vector<TensorSpec>& outputs() const = 0;
 
-  // Quantizes and compiles. Errors: FailedPrecondition when int8 is asked for and there is no calibration data (says where to put it);
+  // Quantizes and compiles. Errors: FailedPrecondition when int8 or mixed is asked for and there is no calibration data (says where to put it);
   // InvalidArgument / Unimplemented name nodes; ResourceExhausted when memory does not suffice.
   virtual absl::StatusOr<std::shared_ptr<const Variant>> LoadVariant(const LoadOptions& options) const = 0;
 };

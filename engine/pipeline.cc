@@ -50,13 +50,7 @@ class CalibrationRunner : public quant::Runner {
     options.threads = threads_;
     options.observed = watched;
     PRECIS_ASSIGN_OR_RETURN(auto plan, plan::BuildPlan(graph_, options, store_));
-    outputs_.clear();
-    out_.clear();
-    for (int m : plan->output_memories) {
-      const plan::Memory& memory = plan->memories[static_cast<size_t>(m)];
-      outputs_.emplace_back(memory.dtype, memory.shape);
-      out_.push_back(outputs_.back().data());
-    }
+    BindOutputs(*plan, &outputs_, &out_);
     context_ = std::make_unique<exec::Context>(std::move(plan));
     return absl::OkStatus();
   }
@@ -113,6 +107,17 @@ std::vector<Shape> DefaultShapes(const std::vector<TensorSpec>& inputs) {
 
 std::unique_ptr<quant::Runner> MakeCalibrationRunner(const ir::Graph& graph, int threads) {
   return std::make_unique<CalibrationRunner>(graph, threads);
+}
+
+void BindOutputs(const plan::Plan& plan, std::vector<Tensor>* outputs, std::vector<void*>* addresses) {
+  outputs->resize(plan.output_memories.size());
+  addresses->clear();
+  for (size_t i = 0; i < outputs->size(); ++i) {
+    const plan::Memory& m = plan.memories[static_cast<size_t>(plan.output_memories[i])];
+    Tensor& t = (*outputs)[i];
+    if (t.dtype() != m.dtype || t.shape() != m.shape || t.data() == nullptr) t = Tensor(m.dtype, m.shape);
+    addresses->push_back(t.data());
+  }
 }
 
 quant::Target CpuTarget() {

@@ -49,6 +49,9 @@ std::vector<Shape> DefaultShapes(const std::vector<TensorSpec>& inputs);
 // Runs calibration samples over an f32 plan of `graph`, which must outlive it.
 std::unique_ptr<quant::Runner> MakeCalibrationRunner(const ir::Graph& graph, int threads);
 
+// Gives `outputs` the dtypes and shapes of the plan's outputs, keeping those that fit, and `addresses` where they lie.
+void BindOutputs(const plan::Plan& plan, std::vector<Tensor>* outputs, std::vector<void*>* addresses);
+
 // Limits of this CPU that quantization respects.
 quant::Target CpuTarget();
 

@@ -21,7 +21,7 @@ class SessionImpl : public Session {
 
   absl::Status Run(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs) override {
     PRECIS_ASSIGN_OR_RETURN(exec::Context * context, Prepare(inputs));
-    BindOutputs(context->plan(), outputs);
+    BindOutputs(context->plan(), outputs, &out_);
     return context->Run(in_, out_);
   }
 
@@ -39,7 +39,6 @@ class SessionImpl : public Session {
  private:
   absl::Status Check(const std::vector<TensorView>& inputs) const;
   absl::StatusOr<exec::Context*> Prepare(const std::vector<TensorView>& inputs);
-  void BindOutputs(const plan::Plan& plan, std::vector<Tensor>* outputs);
 
   const std::shared_ptr<const VariantImpl> variant_;
   PlanCache& plans_;
@@ -99,17 +98,6 @@ absl::StatusOr<exec::Context*> SessionImpl::Prepare(const std::vector<TensorView
   return contexts_.front().get();
 }
 
-void SessionImpl::BindOutputs(const plan::Plan& plan, std::vector<Tensor>* outputs) {
-  outputs->resize(plan.output_memories.size());
-  out_.clear();
-  for (size_t i = 0; i < outputs->size(); ++i) {
-    const plan::Memory& m = plan.memories[static_cast<size_t>(plan.output_memories[i])];
-    Tensor& t = (*outputs)[i];
-    if (t.dtype() != m.dtype || t.shape() != m.shape || t.data() == nullptr) t = Tensor(m.dtype, m.shape);
-    out_.push_back(t.data());
-  }
-}
-
 std::vector<Layer> LayersOf(const plan::Plan& plan) {
   std::vector<Layer> layers;
   for (const plan::LayerInfo& l : plan.layers) {
@@ -125,7 +113,7 @@ absl::StatusOr<std::vector<Layer>> SessionImpl::Profile(const std::vector<Tensor
   for (int i = 0; i < warm_up; ++i) PRECIS_RETURN_IF_ERROR(Run(inputs, &outputs));
   PRECIS_ASSIGN_OR_RETURN(exec::Context * context, Prepare(inputs));
   const plan::Plan& plan = context->plan();
-  BindOutputs(plan, &outputs);
+  BindOutputs(plan, &outputs, &out_);
   std::vector<std::vector<double>> samples(plan.layers.size());  // per layer, per repetition
   for (int r = 0; r < repetitions; ++r) {
     std::vector<double> step_us;

@@ -92,6 +92,11 @@ class Int8Rewrite {
   bool RoleIs(ir::NodeId id, Role role) const { return a_.roles[static_cast<size_t>(id)] == role; }
   const ValueStatistics* StatisticsOf(ir::ValueId v) const { return table_.Find(g_.value(v).name); }
 
+  bool HasHistogram(ir::ValueId v) const {
+    const ValueStatistics* s = StatisticsOf(v);
+    return s != nullptr && !s->histogram.empty();
+  }
+
   void ChooseLevels() {
     std::vector<std::vector<ir::ValueId>> members(a_.group.size());
     for (size_t v = 0; v < a_.group.size(); ++v) {
@@ -103,12 +108,15 @@ class Int8Rewrite {
       ValueStatistics all;
       std::set<ir::ValueId> sources;
       for (ir::ValueId v : members[first]) {
+        if (HasHistogram(v)) {
+          sources.insert(v);
+          continue;
+        }
         const std::vector<ir::ValueId> more = SourcesOf(g_, v);
         sources.insert(more.begin(), more.end());
       }
       for (ir::ValueId v : sources) {
-        const ValueStatistics* s = StatisticsOf(v);
-        if (s != nullptr && !s->histogram.empty()) all.Merge(*s);
+        if (HasHistogram(v)) all.Merge(*StatisticsOf(v));
       }
       // A range of {0, 0}, where only zeros were seen, gets scale 1.
       const Range range = all.histogram.empty() ? Range{} : ChooseRange(all, policy_.calibration);

@@ -18,7 +18,7 @@ from pathlib import Path
 # value, "server" means that folder and everything below it; "engine" means the facade alone (engine/model.h).
 ENGINE_PARTS = {
     "engine/base", "engine/tensor", "engine/ir", "engine/kernels", "engine/accumulate", "engine/onnx",
-    "engine/passes", "engine/quant", "engine/plan", "engine/exec",
+    "engine/passes", "engine/quant", "engine/plan", "engine/exec", "engine/search",
 }
 MAY_INCLUDE = {
     "stats": set(),
@@ -32,6 +32,7 @@ MAY_INCLUDE = {
     "engine/quant": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels", "proto", "stats"},
     "engine/plan": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels"},
     "engine/exec": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels", "engine/plan"},
+    "engine/search": {"engine/base", "engine/tensor", "engine/ir", "engine/quant", "stats"},
     "engine": ENGINE_PARTS | {"proto", "stats"},
     "client": {"proto"},
     # Reads .npy files and measures accumulators on a model's layers by itself; the library itself does neither.

@@ -29,6 +29,7 @@ ABSL_FLAG(std::string, method, "default",
           "calibration of int8: default, minmax, moving_average, percentile, entropy, mse");
 ABSL_FLAG(bool, bias_correction, true, "int8: correct biases for the rounding of weights");
 ABSL_FLAG(bool, symmetric, false, "int8: signed activations without zero point");
+ABSL_FLAG(double, min_sqnr_db, 0, "mixed: the budget; 0: the engine's own");
 ABSL_FLAG(int, threads, 1, "threads of one run");
 ABSL_FLAG(std::string, outputs, "", "write the first output of the last variant to this .npy file");
 
@@ -75,11 +76,13 @@ absl::StatusOr<quant::Policy> PolicyOf(const std::string& variant) {
   policy.calibration.method = method->second;
   policy.bias_correction = absl::GetFlag(FLAGS_bias_correction);
   policy.symmetric_activations = absl::GetFlag(FLAGS_symmetric);
+  if (const double db = absl::GetFlag(FLAGS_min_sqnr_db); db > 0) policy.mixed.min_sqnr_db = db;
   return policy;
 }
 
 struct Result {
   Rows rows;
+  std::shared_ptr<const search::Report> search;
   std::map<std::string, double> load_ms;
 };
 
@@ -99,6 +102,7 @@ absl::StatusOr<Result> RunVariant(const Model& model, const std::string& name, c
   PRECIS_ASSIGN_OR_RETURN(const auto session, variant->NewSession());
   Result result;
   result.load_ms = variant->info().load_ms;
+  result.search = variant->info().search;
   std::vector<Tensor> outputs;
   for (int64_t i = 0; i < inputs[0].shape()[0]; ++i) {
     PRECIS_RETURN_IF_ERROR(session->Run(views, &outputs));
@@ -123,6 +127,23 @@ absl::StatusOr<Json> Compare(const Rows& want, const Rows& got, const std::vecto
   return json;
 }
 
+// What a mixed variant's search ran: [{sqnr_db, expected_sqnr_db, time_us, expected_us, chosen}].
+Json SearchJson(const search::Report& search) {
+  Json points = Json::array();
+  for (const search::Point& p : search.points) {
+    points.push_back({{"sqnr_db", p.sqnr_db},
+                      {"expected_sqnr_db", p.expected_sqnr_db},
+                      {"time_us", p.time_us},
+                      {"expected_us", p.expected_us},
+                      {"chosen", p.chosen}});
+  }
+  return {{"budget_met", search.budget_met},
+          {"reason", search.reason},
+          {"samples", search.samples},
+          {"sensitivity_samples", search.sensitivity_samples},
+          {"points", std::move(points)}};
+}
+
 absl::Status Main() {
   PRECIS_ASSIGN_OR_RETURN(const auto model, Model::Open(absl::GetFlag(FLAGS_model)));
   PRECIS_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, ReadInputs(*model));
@@ -142,6 +163,7 @@ absl::Status Main() {
     PRECIS_ASSIGN_OR_RETURN(Json row, Compare(exact.rows, result.rows, labels));
     row["variant"] = name;
     row["load_ms"] = result.load_ms;
+    if (result.search != nullptr) row["search"] = SearchJson(*result.search);
     report["variants"].push_back(row);
     if (const std::string path = absl::GetFlag(FLAGS_outputs); !path.empty()) {
       std::vector<float> flat;

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -271,6 +272,74 @@ TEST_F(ModelTest, Int8RunsOnIntegersAndStaysClose) {
   const auto want = Run(*NewSession(Load(model, Options("fp32"))), Images(3));
   EXPECT_THAT(Run(*NewSession(variant), Images(3)), Pointwise(FloatNear(0.15f), want));
   EXPECT_GT(variant->info().load_ms.at("calibrate"), 0.0);
+}
+
+TEST_F(ModelTest, LayersRunAtThePrecisionsOfTheirOverrides) {
+  const auto model = Open(Classifier());
+  const auto fp32 = Load(model, Options("fp32"));
+  const std::string first = fp32->DescribePlan({})->at(0).name;
+  LoadOptions options = Options("bf16");
+  options.policy.overrides.resize(1);
+  options.policy.overrides[0].pattern = first;
+  options.policy.overrides[0].precision = quant::Precision::kInt8;
+  ExpectError(model->LoadVariant(options).status(), absl::StatusCode::kFailedPrecondition, {"calibration"});
+  options.calibration_dir = Calibration();
+  const auto variant = Load(model, options);
+  std::map<std::string, std::string> precisions;
+  const auto layers = variant->DescribePlan({});
+  for (const Layer& layer : *layers) precisions[layer.name] = layer.precision;
+  EXPECT_THAT(precisions[first], HasSubstr("s8"));
+  int bf16 = 0;
+  for (const auto& [name, precision] : precisions) bf16 += name != first && precision.find("bf16") != std::string::npos;
+  EXPECT_GE(bf16, 2);
+  EXPECT_THAT(Run(*NewSession(variant), Images(3)), Pointwise(FloatNear(0.15f), Run(*NewSession(fp32), Images(3))));
+  EXPECT_EQ(variant->info().policy, options.policy);
+
+  options.policy.overrides[0].pattern = "no such layer";
+  ExpectError(model->LoadVariant(options).status(), absl::StatusCode::kInvalidArgument, {"no such layer"});
+}
+
+TEST_F(ModelTest, MixedNeedsCalibrationAndSaysWhereToPutIt) {
+  LoadOptions options = Options("mixed");
+  options.calibration_dir = PathOf("calibration");
+  ExpectError(Open(Classifier())->LoadVariant(options).status(), absl::StatusCode::kFailedPrecondition,
+              {PathOf("calibration")});
+}
+
+TEST_F(ModelTest, MixedKeepsItsBudgetAndItsPolicySaysHow) {
+  const auto model = Open(Classifier());
+  LoadOptions options = Options("mixed");
+  options.calibration_dir = Calibration();
+  options.policy.mixed.min_sqnr_db = 45;  // int8 throughout has less
+  double fraction = 0;
+  options.progress = [&](const std::string& phase, double f) { fraction = phase == "search" ? f : fraction; };
+  const auto variant = Load(model, options);
+  EXPECT_EQ(fraction, 1.0);
+  EXPECT_TRUE(variant->info().load_ms.contains("search"));
+  const auto report = variant->info().search;
+  ASSERT_NE(report, nullptr);
+  EXPECT_TRUE(report->budget_met) << report->reason;
+  EXPECT_THAT(report->layers, SizeIs(3));
+  EXPECT_EQ(report->samples, 16);
+
+  const auto fp32 = NewSession(Load(model, Options("fp32"))), mixed = NewSession(variant);
+  double signal = 0, noise = 0;
+  const Tensor images = Images(16, 9);
+  const auto want = Run(*fp32, images), got = Run(*mixed, images);
+  for (size_t i = 0; i < want.size(); ++i) {
+    signal += want[i] * want[i];
+    noise += (want[i] - got[i]) * (want[i] - got[i]);
+  }
+  EXPECT_GE(10 * std::log10(signal / std::max(noise, 1e-30)), 44.5);
+
+  // The policy found makes the same plan, without a search.
+  LoadOptions again = options;
+  again.policy = variant->info().policy;
+  const auto same = Load(model, again);
+  EXPECT_EQ(same->info().search, nullptr);
+  const auto first = variant->DescribePlan({}), second = same->DescribePlan({});
+  ASSERT_EQ(first->size(), second->size());
+  for (size_t i = 0; i < first->size(); ++i) EXPECT_EQ((*first)[i].precision, (*second)[i].precision);
 }
 
 TEST_F(ModelTest, SaysWhatAVariantCosts) {
