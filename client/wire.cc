@@ -270,8 +270,53 @@ precis::v1::DescribePlanRequest ToMessage(const PlanRequest& request) {
   return message;
 }
 
+namespace {
+
+std::string NameOf(precis::v1::PrecisionPolicy::Precision precision) {
+  return precis::v1::PrecisionPolicy::Precision_Name(precision);
+}
+
+PrecisionSearch FromMessage(const precis::v1::PrecisionSearch& message) {
+  PrecisionSearch search;
+  if (message.budget().has_min_sqnr_db()) search.min_sqnr_db = message.budget().min_sqnr_db();
+  if (message.budget().has_max_top1_disagreement())
+    search.max_top1_disagreement = message.budget().max_top1_disagreement();
+  search.objective = precis::v1::MixedPolicy::Objective_Name(message.budget().objective());
+  search.coarsest = NameOf(message.coarsest());
+  search.samples = message.samples();
+  search.sensitivity_samples = message.sensitivity_samples();
+  search.budget_met = message.budget_met();
+  search.reason = message.reason();
+  for (const auto& from : message.layers()) {
+    PrecisionSearch::Layer layer{from.name(), NameOf(from.chosen()), {}, {}, {}};
+    if (from.has_sqnr_db()) layer.sqnr_db = from.sqnr_db();
+    if (from.has_top1_disagreement()) layer.top1_disagreement = from.top1_disagreement();
+    for (const auto& option : from.options())
+      layer.options.push_back({NameOf(option.precision()), option.time_us(), option.weight_bytes()});
+    search.layers.push_back(std::move(layer));
+  }
+  for (const auto& from : message.points()) {
+    PrecisionSearch::Point point;
+    for (const auto& count : from.layers()) point.layers[NameOf(count.precision())] = count.layers();
+    if (from.has_sqnr_db()) point.sqnr_db = from.sqnr_db();
+    if (from.has_top1_disagreement()) point.top1_disagreement = from.top1_disagreement();
+    if (from.has_expected_sqnr_db()) point.expected_sqnr_db = from.expected_sqnr_db();
+    point.expected_us = from.expected_us();
+    point.time_us = from.time_us();
+    point.weight_bytes = from.weight_bytes();
+    point.meets_budget = from.meets_budget();
+    point.pareto = from.pareto();
+    point.chosen = from.chosen();
+    search.points.push_back(std::move(point));
+  }
+  return search;
+}
+
+}  // namespace
+
 Plan FromMessage(const precis::v1::DescribePlanResponse& message) {
-  Plan plan{message.variant(), {}};
+  Plan plan{message.variant(), {}, {}};
+  if (message.has_search()) plan.search = FromMessage(message.search());
   for (const auto& layer : message.layers()) {
     plan.layers.push_back(
         {.name = layer.name(),

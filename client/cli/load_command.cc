@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <sstream>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cli/command.h"
+#include "client/cli/policy_flags.h"
 #include "client/cli/table.h"
 #include "client/cli/variant_json.h"
 
@@ -58,31 +57,31 @@ class LoadCommand final : public Command {
     CLI::App* command = app->add_subcommand("load", "Load models at a precision, quantizing them if need be");
     command
         ->add_option("MODEL", models_,
-                     "net (its default variant) or net@VARIANT; VARIANT is fp32, bf16, fp16, int8 "
-                     "or a policy of the model's precision.textproto")
+                     "net (its default variant) or net@VARIANT; VARIANT is fp32, bf16, fp16, int8, mixed, "
+                     "a policy of the model's precision.textproto, or a name of your own with a policy")
         ->required();
-    command->add_option("--policy", policy_file_, "File with a precis.v1.PrecisionPolicy (textproto) for the variant")
-        ->type_name("FILE");
+    policy_.Register(command);
     command->add_option("--shape", shapes_, "Input shape to compile for; may be repeated")
         ->type_name("INPUT=1,3,224,224")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command->footer(
-        "int8 calibrates on the samples in the model's calibration/ folder.\n\n"
+        "int8 and mixed calibrate on the samples in the model's calibration/ folder. mixed measures what each layer "
+        "loses at\n"
+        "int8 and what each precision saves, and keeps the budget (25 dB unless you say another) at the least time or "
+        "memory;\n"
+        "`precis plan net@mixed` shows what it found.\n\n"
         "Examples:\n"
         "  precis load resnet50@fp32 resnet50@int8\n"
+        "  precis load resnet50@mixed --min_sqnr_db=25\n"
+        "  precis load resnet50@small --objective=memory --max_top1_disagreement=0.01\n"
+        "  precis load resnet50@int8 --override='conv1=fp32' --override='layer4*=bf16'\n"
         "  precis load resnet50@careful --policy=careful.textproto");
     return command;
   }
 
   absl::StatusOr<Json> Run(Session& session) override {
     client::LoadVariantRequest request;
-    if (!policy_file_.empty()) {
-      std::ifstream file(policy_file_);
-      std::ostringstream text;
-      if (!file || !(text << file.rdbuf())) return UsageError(absl::StrCat(policy_file_, ": cannot read"));
-      request.policy = text.str();
-    }
     auto shapes = ParseShapes(shapes_);
     if (!shapes.ok()) return shapes.status();
     request.warm_shapes = *std::move(shapes);
@@ -91,6 +90,9 @@ class LoadCommand final : public Command {
       const ModelName parts = SplitModelName(name);
       request.model = parts.model;
       request.variant = parts.variant;
+      auto policy = policy_.PolicyFor(parts.variant);
+      if (!policy.ok()) return policy.status();
+      request.policy = *std::move(policy);
       absl::StatusOr<client::VariantStatus> status = LoadWithProgress(session, request);
       if (!status.ok())
         return absl::Status(status.status().code(), absl::StrCat(name, ": ", status.status().message()));
@@ -118,7 +120,7 @@ class LoadCommand final : public Command {
 
  private:
   std::vector<std::string> models_, shapes_;
-  std::string policy_file_;
+  PolicyFlags policy_;
 };
 
 class UnloadCommand final : public Command {

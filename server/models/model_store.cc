@@ -165,6 +165,7 @@ VersionReport ModelStore::ReportLocked(const std::string& model, const ModelEntr
     }
     if (shown->state == VariantState::kReady) {
       variant.info = shown->served->variant->info();
+      variant.policy = variant.info.policy;  // with what a search found
       variant.workers = shown->served->pool->workers();
       variant.inferences = shown->served->statistics.Snapshot().inferences;
       variant.memory = shown->served->metrics->memory_traffic();

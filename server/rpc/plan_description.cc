@@ -5,11 +5,13 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 #include "server/config/model_name.h"
 #include "server/rpc/load_parameters.h"
 #include "server/rpc/model_description.h"
+#include "server/rpc/search_description.h"
 
 namespace precis::server {
 namespace {
@@ -54,6 +56,17 @@ std::vector<Tensor> Zeros(const std::vector<TensorSpec>& inputs, const std::vect
   return zeros;
 }
 
+// Gives the plan's layers the errors that the search measured.
+void SetErrors(v1::DescribePlanResponse* response) {
+  absl::flat_hash_map<absl::string_view, double> errors;
+  for (const auto& layer : response->search().layers()) {
+    if (layer.has_sqnr_db()) errors[layer.name()] = layer.sqnr_db();
+  }
+  for (v1::PlanLayer& layer : *response->mutable_layers()) {
+    if (const auto error = errors.find(layer.name()); error != errors.end()) layer.set_error_sqnr_db(error->second);
+  }
+}
+
 }  // namespace
 
 absl::Status DescribePlan(const ModelStore& store, const v1::DescribePlanRequest& request,
@@ -80,6 +93,10 @@ absl::Status DescribePlan(const ModelStore& store, const v1::DescribePlanRequest
   }
   response->set_variant(pin->name);
   for (const Layer& layer : layers) DescribeLayer(layer, response->add_layers());
+  if (const auto& report = variant.info().search; report != nullptr) {
+    DescribeSearch(*report, response->mutable_search());
+    SetErrors(response);
+  }
   return absl::OkStatus();
 }
 

@@ -69,6 +69,11 @@ TEST_F(AppTest, WrongUsageIsTwo) {
       {"models", "--tls-ca=/nowhere/ca.pem"},
       {"plan", "net", "--repetitions=-1"},
       {"plan", "net", "--shape=x"},
+      {"plan", "net@int8", "--html=/tmp/never_written.html"},
+      {"load", "net@int8", "--override=conv1"},
+      {"load", "net@mine", "--override=conv1=fp32"},
+      {"load", "net@mixed", "--objective=beauty"},
+      {"load", "net@mixed", "--min_sqnr_db=25", "--policy=/tmp"},
       {"load", "net@int8", "--policy=/nowhere/policy.textproto"},
       {"infer", "net"},
       {"infer", "net", "a.npy", "--random"},
@@ -296,6 +301,51 @@ TEST_F(AppTest, SwampReadsALayerOfAModel) {
   ASSERT_EQ(known.code, kDone) << known.err;
   EXPECT_THAT(known.json()["source"].get<std::string>(), HasSubstr(layer));
   EXPECT_EQ(known.json()["sums"], 32);
+}
+
+TEST_F(AppTest, ShortFlagsMakeAPolicy) {
+  const auto policy = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "load");
+    const Outcome outcome = Run(words);
+    EXPECT_EQ(outcome.code, kDone) << outcome.err;
+    return server_.precision.last_load.policy();
+  };
+  const auto mixed = policy({"net@mine", "--min_sqnr_db=25.5", "--max_top1_disagreement=0.01", "--candidates=int8,fp16",
+                             "--objective=memory", "--sample_limit=20"});
+  EXPECT_EQ(mixed.precision(), precis::v1::PrecisionPolicy::MIXED);
+  EXPECT_EQ(mixed.mixed().min_sqnr_db(), 25.5);
+  EXPECT_EQ(mixed.mixed().max_top1_disagreement(), 0.01);
+  EXPECT_EQ(mixed.mixed().objective(), precis::v1::MixedPolicy::MEMORY);
+  ASSERT_EQ(mixed.mixed().candidates_size(), 2);
+  EXPECT_EQ(mixed.mixed().candidates(1), precis::v1::PrecisionPolicy::FP16);
+  EXPECT_EQ(mixed.calibration().sample_limit(), 20);
+  const auto pinned = policy({"net@int8", "--override=stem/\"x\"=fp32", "--override=b*=bf16"});
+  EXPECT_EQ(pinned.precision(), precis::v1::PrecisionPolicy::INT8);
+  ASSERT_EQ(pinned.overrides_size(), 2);
+  EXPECT_EQ(pinned.overrides(0).pattern(), "stem/\"x\"");
+  EXPECT_EQ(pinned.overrides(1).policy().precision(), precis::v1::PrecisionPolicy::BF16);
+  policy({"net@int8"});
+  EXPECT_FALSE(server_.precision.last_load.has_policy());
+}
+
+TEST_F(AppTest, DrawsAMixedPlanInAFileThatNeedsNoOther) {
+  const std::string path = ::testing::TempDir() + "/plan_page.html";
+  const Outcome outcome = Run({"plan", "net@mixed", "--html=" + path});
+  EXPECT_EQ(outcome.code, kDone) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("met"));
+  EXPECT_THAT(outcome.out, HasSubstr("<- chosen"));
+  std::ifstream file(path);
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_THAT(page, HasSubstr("Sensitivity"));
+  EXPECT_THAT(page, HasSubstr("conv&lt;1&gt;"));
+  for (const char* external : {"http:", "https:", "src=", "url(", "@import", "<script"}) {
+    EXPECT_THAT(page, Not(HasSubstr(external)));
+  }
+  const Json json = Run({"plan", "net@mixed", "--json"}).json();
+  EXPECT_EQ(json["search"]["points"].size(), 2u);
+  EXPECT_TRUE(json["search"]["points"][0]["sqnr_db"].is_null());
+  EXPECT_EQ(json["search"]["layers"][0]["options"][0]["precision"], "INT8");
+  std::filesystem::remove(path);
 }
 
 TEST_F(AppTest, HealthTellsByItsExitCode) {

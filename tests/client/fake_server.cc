@@ -136,10 +136,44 @@ grpc::Status FakePrecision::ListVariants(grpc::ServerContext*, const precis::v1:
   return grpc::Status::OK;
 }
 
+namespace {
+
+// One layer; f32 is exact, int8 keeps the budget and is chosen.
+void FillSearch(precis::v1::PrecisionSearch* search) {
+  search->mutable_budget()->set_min_sqnr_db(25);
+  search->mutable_budget()->set_objective(precis::v1::MixedPolicy::LATENCY);
+  search->set_coarsest(precis::v1::PrecisionPolicy::INT8);
+  search->set_samples(100);
+  search->set_budget_met(true);
+  auto* layer = search->add_layers();
+  layer->set_name("conv<1>");
+  layer->set_chosen(precis::v1::PrecisionPolicy::INT8);
+  layer->set_sqnr_db(31.5);
+  auto* option = layer->add_options();
+  option->set_precision(precis::v1::PrecisionPolicy::INT8);
+  option->set_time_us(12);
+  for (const auto precision : {precis::v1::PrecisionPolicy::FP32, precis::v1::PrecisionPolicy::INT8}) {
+    auto* point = search->add_points();
+    auto* count = point->add_layers();
+    count->set_precision(precision);
+    count->set_layers(1);
+    point->set_time_us(precision == precis::v1::PrecisionPolicy::INT8 ? 12 : 30);
+    point->set_pareto(true);
+    point->set_meets_budget(true);
+    if (precision == precis::v1::PrecisionPolicy::INT8) {
+      point->set_sqnr_db(31.5);
+      point->set_chosen(true);
+    }
+  }
+}
+
+}  // namespace
+
 grpc::Status FakePrecision::DescribePlan(grpc::ServerContext*, const precis::v1::DescribePlanRequest* request,
                                          precis::v1::DescribePlanResponse* reply) {
   if (!IsNet(request->model())) return Unknown(request->model());
-  reply->set_variant("int8");
+  reply->set_variant(request->variant().empty() ? "int8" : request->variant());
+  if (request->variant() == "mixed") FillSearch(reply->mutable_search());
   auto* layer = reply->add_layers();
   layer->set_name("conv1");
   layer->set_op("Conv");

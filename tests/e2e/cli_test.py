@@ -127,6 +127,28 @@ class CommandLineTest(ServerTest):
         self.run_precis("unload", "classifier@int8")
         self.assertEqual(self.json("unload", "classifier@int8", code=1)["error"]["code"], "NOT_FOUND")
 
+    def test_mixed(self):
+        status = self.json("load", "classifier@mixed", "--min_sqnr_db=35", "--override=*=int8")["loaded"][0]
+        self.assertEqual(status["precision"], "MIXED")
+        self.assertNotIn("search", self.json("plan", "classifier@mixed"))  # every layer is pinned: nothing to search for
+        outcome = self.run_precis("load", "classifier@mixed", "--min_sqnr_db=45")
+        self.assertIn("classifier@mixed: search\n", outcome.stderr)
+        page = self.folder / "mixed.html"
+        plan = self.json("plan", "classifier@mixed", "--html", str(page))
+        self.assertTrue(plan["search"]["budget_met"], plan["search"]["reason"])
+        chosen = [point for point in plan["search"]["points"] if point["chosen"]][0]
+        self.assertTrue(chosen["sqnr_db"] is None or chosen["sqnr_db"] >= 45)
+        searched = {layer["name"]: layer for layer in plan["search"]["layers"]}
+        for layer in plan["layers"]:
+            if layer["name"] in searched:
+                self.assertEqual(layer["error_sqnr_db"], searched[layer["name"]]["sqnr_db"])
+        self.assertIn("Precision map", page.read_text())
+        self.assertIn("<- chosen", self.run_precis("plan", "classifier@mixed").stdout)
+        refused = self.json("load", "classifier@mixed", "--override=nothing=fp32", code=1)["error"]
+        self.assertEqual(refused["code"], "INVALID_ARGUMENT")
+        self.assertIn("overrides", refused["message"])
+        self.run_precis("unload", "classifier@mixed")
+
     def test_traffic(self):
         self.assertIn("fp32 answers all", self.run_precis("traffic", "described").stdout)
         self.run_precis("load", "described@bf16")

@@ -96,7 +96,7 @@ struct VariantStatus {
   std::string state;                      // LOADING, READY, UNLOADING, FAILED, UNLOADED
   std::string reason;                     // why it is not READY
   std::string precision;                  // FP32, BF16, FP16, INT8, MIXED
-  std::map<std::string, double> load_ms;  // by phase: parse, calibrate, quantize, compile, warm_up
+  std::map<std::string, double> load_ms;  // by phase: parse, calibrate, search, quantize, compile, warm_up
   int64_t weight_bytes = 0;               // held in memory
   int64_t arena_bytes = 0;                // activations of one worker
   int64_t weight_bytes_per_run = 0, activation_bytes_per_run = 0;  // memory traffic of one run
@@ -193,12 +193,43 @@ struct PlanLayer {
   bool slow_reference = false;  // a reference implementation in a heavy layer
   int64_t weight_bytes = 0, activation_bytes = 0;
   double time_us = 0;                   // 0: not measured
-  std::optional<double> error_sqnr_db;  // against fp32, where it was measured
+  std::optional<double> error_sqnr_db;  // of the outputs, with this layer alone quantized; where it was measured
+};
+
+// How the precisions of a mixed variant were found; precis.v1.PrecisionSearch says what each number means.
+struct PrecisionSearch {
+  struct Option {
+    std::string precision;  // FP32, BF16, FP16, INT8
+    double time_us = 0;
+    int64_t weight_bytes = 0;
+  };
+  struct Layer {
+    std::string name, chosen;
+    std::optional<double> sqnr_db, top1_disagreement;
+    std::vector<Option> options;
+  };
+  struct Point {
+    std::map<std::string, int> layers;  // how many at each precision
+    std::optional<double> sqnr_db;      // none: outputs equal to fp32's
+    std::optional<double> top1_disagreement, expected_sqnr_db;
+    double expected_us = 0, time_us = 0;
+    int64_t weight_bytes = 0;
+    bool meets_budget = false, pareto = false, chosen = false;
+  };
+  std::optional<double> min_sqnr_db, max_top1_disagreement;  // the budget
+  std::string objective;                                     // LATENCY, MEMORY
+  std::string coarsest;
+  int64_t samples = 0, sensitivity_samples = 0;
+  bool budget_met = false;
+  std::string reason;
+  std::vector<Layer> layers;
+  std::vector<Point> points;  // by falling SQNR
 };
 
 struct Plan {
   std::string variant;
   std::vector<PlanLayer> layers;
+  std::optional<PrecisionSearch> search;  // of a mixed variant
 };
 
 struct PlanRequest {

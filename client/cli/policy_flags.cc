@@ -1,0 +1,100 @@
+// Short flags become the same textproto that a file holds; the server checks both alike.
+#include "client/cli/policy_flags.h"
+
+#include <array>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+namespace precis::cli {
+namespace {
+
+const std::vector<std::string> kPrecisions = {"fp32", "bf16", "fp16", "int8", "mixed"};
+const std::vector<std::string> kMethods = {"min_max", "moving_average", "percentile", "entropy", "mse"};
+
+bool IsPrecision(const std::string& name) { return absl::c_linear_search(kPrecisions, name); }
+
+}  // namespace
+
+void PolicyFlags::Register(CLI::App* command) {
+  const std::string group = "Policy";
+  command->add_option("--policy", file_, "File with a precis.v1.PrecisionPolicy (textproto) for the variant")
+      ->type_name("FILE")
+      ->group(group);
+  command->add_option("--precision", precision_, "Precision; default: what the variant's name says")
+      ->check(CLI::IsMember(kPrecisions))
+      ->group(group);
+  command
+      ->add_option(
+          "--override", overrides_,
+          "Precision of the layers whose name matches (* stands for anything); may be repeated, the first match counts")
+      ->type_name("PATTERN=PRECISION")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(group);
+  command->add_option("--min_sqnr_db", min_sqnr_db_, "mixed: least SQNR of the outputs against fp32")
+      ->type_name("DB")
+      ->group(group);
+  command
+      ->add_option("--max_top1_disagreement", max_top1_disagreement_,
+                   "mixed: largest share of predictions that may differ from fp32's")
+      ->type_name("SHARE")
+      ->group(group);
+  command->add_option("--candidates", candidates_, "mixed: precisions to choose from; default int8,bf16,fp32")
+      ->delimiter(',')
+      ->check(CLI::IsMember(std::vector<std::string>(kPrecisions.begin(), kPrecisions.end() - 1)))
+      ->group(group);
+  command->add_option("--objective", objective_, "mixed: what to save")
+      ->check(CLI::IsMember({"latency", "memory"}))
+      ->group(group);
+  command->add_option("--calibration_method", calibration_, "int8 and mixed: how ranges are chosen")
+      ->check(CLI::IsMember(kMethods))
+      ->group(group);
+  command->add_option("--sample_limit", sample_limit_, "int8 and mixed: calibration samples to use; default all")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+}
+
+absl::StatusOr<std::string> PolicyFlags::ReadFile() const {
+  std::ifstream file(file_);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) return UsageError(absl::StrCat(file_, ": cannot read"));
+  return text.str();
+}
+
+absl::StatusOr<std::string> PolicyFlags::PolicyFor(const std::string& variant) const {
+  std::string mixed, calibration, text;
+  for (const std::string& c : candidates_) absl::StrAppend(&mixed, " candidates: ", absl::AsciiStrToUpper(c));
+  if (min_sqnr_db_) absl::StrAppend(&mixed, " min_sqnr_db: ", *min_sqnr_db_);
+  if (max_top1_disagreement_) absl::StrAppend(&mixed, " max_top1_disagreement: ", *max_top1_disagreement_);
+  if (!objective_.empty()) absl::StrAppend(&mixed, " objective: ", absl::AsciiStrToUpper(objective_));
+  if (!mixed.empty()) absl::StrAppend(&text, " mixed {", mixed, " }");
+  if (!calibration_.empty()) absl::StrAppend(&calibration, " method: ", absl::AsciiStrToUpper(calibration_));
+  if (sample_limit_) absl::StrAppend(&calibration, " sample_limit: ", *sample_limit_);
+  if (!calibration.empty()) absl::StrAppend(&text, " calibration {", calibration, " }");
+  for (const std::string& override : overrides_) {
+    const size_t equals = override.rfind('=');
+    const std::string precision = equals == std::string::npos ? "" : override.substr(equals + 1);
+    if (!IsPrecision(precision) || precision == "mixed" || equals == 0)
+      return UsageError(absl::StrCat("--override ", override, ": want PATTERN=PRECISION, such as head*=fp32"));
+    absl::StrAppend(&text, " overrides { pattern: \"", absl::CEscape(override.substr(0, equals)),
+                    "\" policy { precision: ", absl::AsciiStrToUpper(precision), " } }");
+  }
+  if (!file_.empty()) {
+    if (!text.empty() || !precision_.empty()) return UsageError("--policy says everything: give no other policy flag");
+    return ReadFile();
+  }
+  std::string precision = precision_;
+  if (precision.empty() && text.empty()) return std::string();
+  if (precision.empty() && !mixed.empty()) precision = "mixed";
+  if (precision.empty() && IsPrecision(variant)) precision = variant;
+  if (precision.empty()) return UsageError(absl::StrCat("--precision: say which one \"", variant, "\" has"));
+  return absl::StrCat("precision: ", absl::AsciiStrToUpper(precision), text);
+}
+
+}  // namespace precis::cli
