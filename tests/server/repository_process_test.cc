@@ -85,7 +85,7 @@ TEST(RepositoryProcessTest, LoadsAndUnloadsByRequest) {
   EXPECT_EQ(Unload(server, "identity"), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(Load(server, "nobody"), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(Load(server, "identity@int9"), grpc::StatusCode::NOT_FOUND);
-  EXPECT_EQ(Load(server, "identity@mixed"), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(Load(server, "identity@mixed"), grpc::StatusCode::FAILED_PRECONDITION);
 }
 
 TEST(RepositoryProcessTest, TellsHowALoadProgresses) {
@@ -100,7 +100,8 @@ TEST(RepositoryProcessTest, TellsHowALoadProgresses) {
   EXPECT_TRUE(again.second.ok());
   EXPECT_THAT(again.first, ElementsAre("QUEUED", "DONE"));
   v1::LoadVariantRequest bad = VariantRequest("identity", "");
-  bad.mutable_policy()->set_precision(v1::PrecisionPolicy::MIXED);
+  bad.mutable_policy()->set_precision(v1::PrecisionPolicy::FP32);
+  bad.mutable_policy()->mutable_sparsity()->set_unstructured_ratio(0.5);
   EXPECT_EQ(LoadVariant(server, bad).second.error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
@@ -120,7 +121,7 @@ TEST(RepositoryProcessTest, ListsAndDescribesVariants) {
   EXPECT_EQ(model.variants(1).name(), "half");
   EXPECT_EQ(model.variants(1).state(), v1::VariantStatus::READY);
   EXPECT_EQ(model.variants(1).policy().precision(), v1::PrecisionPolicy::BF16);
-  EXPECT_THAT(model.policies(), ElementsAre("fp32", "bf16", "fp16", "int8", "half"));
+  EXPECT_THAT(model.policies(), ElementsAre("fp32", "bf16", "fp16", "int8", "mixed", "half"));
   EXPECT_EQ(model.preprocessing().mean(0), 0.5F);
 
   v1::DescribePlanRequest plan_request;
