@@ -47,7 +47,7 @@ std::string Db(const Json& value) {
 std::string LayersText(const Json& counts) {
   std::string text;
   for (const auto& [precision, count] : counts.items())
-    absl::StrAppend(&text, text.empty() ? "" : ", ", count.get<int>(), " ", precision);
+    absl::StrAppend(&text, text.empty() ? "" : ", ", count.get<int>(), "\u00a0", precision);
   return text;
 }
 
@@ -105,7 +105,7 @@ class Curve {
     high_y_ = std::max(high_y_, db);
   }
   double Cost(const Json& point) const {
-    return is_memory_ ? point["weight_bytes"].get<double>() / 1e6 : point["time_us"].get<double>() / 1e3;
+    return is_memory_ ? point["weight_bytes"].get<double>() / 1e6 : point["expected_us"].get<double>() / 1e3;
   }
   const char* Unit() const { return is_memory_ ? "weights, MB" : "time, ms"; }
   double X(double cost) const { return kLeft + (cost - low_x_) / (high_x_ - low_x_) * (kWidth - kLeft - kRight); }
@@ -165,9 +165,9 @@ class Curve {
           x, y);
     }
     if (chosen || !uniform.empty()) {
-      const bool left = x > kWidth * 0.75;
+      const bool left = x > kWidth * 0.75 || uniform.empty();  // a mix stands beside uniform networks that cost more
       absl::StrAppendFormat(svg, "<text class=\"strong\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n",
-                            left ? x - 14 : x + 14, y + (chosen ? 16 : 4), left ? "end" : "start",
+                            left ? x - 14 : x + 14, y + (chosen ? -10 : 4), left ? "end" : "start",
                             uniform.empty() ? "chosen" : uniform);
     }
   }
@@ -208,21 +208,21 @@ std::string Summary(const Json& plan) {
 std::string PointTable(const Json& search) {
   std::string html =
       "<div class=\"scroll\"><table><tr><th class=\"n\">SQNR</th><th class=\"n\">Changed top-1</th><th "
-      "class=\"n\">Time</th>"
+      "class=\"n\">Time</th><th class=\"n\">Whole runs</th>"
       "<th class=\"n\">Weights</th><th>Layers</th><th></th></tr>\n";
   for (const Json& point : search["points"]) {
     const bool chosen = point["chosen"].get<bool>();
     const Json& top1 = point["top1_disagreement"];
-    absl::StrAppend(
-        &html, chosen ? "<tr class=\"chosen\">" : "<tr>", "<td class=\"n\">", Db(point["sqnr_db"]),
-        "</td><td class=\"n\">",
-        top1.is_null() ? std::string("–") : absl::StrFormat("%.1f %%", 100 * top1.get<double>()),
-        absl::StrFormat("</td><td class=\"n\">%.2f ms</td><td class=\"n\">", point["time_us"].get<double>() / 1e3),
-        FormatBytes(point["weight_bytes"]), "</td><td>", LayersText(point["layers"]), "</td><td>",
-        chosen                        ? "chosen"
-        : point["pareto"].get<bool>() ? "Pareto"
-                                      : "",
-        "</td></tr>\n");
+    absl::StrAppend(&html, chosen ? "<tr class=\"chosen\">" : "<tr>", "<td class=\"n\">", Db(point["sqnr_db"]),
+                    "</td><td class=\"n\">",
+                    top1.is_null() ? std::string("–") : absl::StrFormat("%.1f %%", 100 * top1.get<double>()),
+                    absl::StrFormat("</td><td class=\"n\">%.2f ms</td><td class=\"n\">%.2f ms</td><td class=\"n\">",
+                                    point["expected_us"].get<double>() / 1e3, point["time_us"].get<double>() / 1e3),
+                    FormatBytes(point["weight_bytes"]), "</td><td>", LayersText(point["layers"]), "</td><td>",
+                    chosen                        ? "chosen"
+                    : point["pareto"].get<bool>() ? "Pareto"
+                                                  : "",
+                    "</td></tr>\n");
   }
   return html + "</table></div>\n";
 }
@@ -279,7 +279,10 @@ std::string PlanPage(const Json& plan) {
   const std::string body = absl::StrCat(
       kStyle, Summary(plan), "<section><h2>Accuracy against cost</h2>\n<figure>", Curve(search).Svg(),
       "</figure><p class=\"muted\">Every point is a network that was compiled and run over ",
-      search["samples"].get<int64_t>(), " calibration samples; the line joins those that no other beats.</p>\n",
+      search["samples"].get<int64_t>(),
+      " calibration samples; the line joins those that no other beats. Time is the sum of what layers and the borders "
+      "between "
+      "precisions took.</p>\n",
       PointTable(search), "</section>\n",
       "<section><h2>Precision map</h2><p class=\"muted\">The layers in the order of execution.</p>\n", Map(search),
       "</section>\n<section><h2>Sensitivity</h2><p class=\"muted\">SQNR of the outputs with one layer alone in ",

@@ -15,7 +15,8 @@
 
 namespace precis::search {
 
-// A node of the compiled graph: one of the optimised graph under its own name, or a Convert, named "<value>:<type>" after what it converts.
+// A node of the compiled graph: one of the optimised graph under its own name; a Convert, named "<value>:<type>" after what it converts; or
+// a change of type or layout ahead of a node, named "<node>/reorder".
 struct CompiledLayer {
   std::string name;
   int64_t weight_bytes = 0;  // read per run

@@ -67,7 +67,11 @@ void LatencyModel::JoinValues(const ir::Graph& graph) {
   }
   for (ir::NodeId id = 0; id < graph.num_node_slots(); ++id) {
     if (!graph.alive(id) || graph.node(id).outputs.empty() || graph.node(id).outputs[0] == ir::kNoValue) continue;
-    net_of_node_[graph.node(id).name] = NetOf(graph.node(id).outputs[0]);
+    const ir::Node& n = graph.node(id);
+    net_of_node_[n.name] = NetOf(n.outputs[0]);
+    for (ir::ValueId v : n.inputs) {
+      if (v != ir::kNoValue && NetOf(v) >= 0) net_of_input_.try_emplace(n.name, NetOf(v));
+    }
   }
 }
 
@@ -95,7 +99,11 @@ void LatencyModel::Attach(const ir::Graph& graph, const std::vector<ir::NodeId>&
 }
 
 int LatencyModel::NetOfEntry(const std::string& name, bool* is_convert) const {
-  *is_convert = false;
+  constexpr std::string_view kReorder = "/reorder";
+  if (*is_convert = name.ends_with(kReorder); *is_convert) {
+    const auto input = net_of_input_.find(name.substr(0, name.size() - kReorder.size()));
+    return input == net_of_input_.end() ? -1 : input->second;
+  }
   if (const auto node = net_of_node_.find(name); node != net_of_node_.end()) return node->second;
   const auto value = net_of_value_.find(name.substr(0, name.rfind(':')));
   *is_convert = value != net_of_value_.end();
@@ -114,6 +122,7 @@ void LatencyModel::AddAlone(size_t layer, int candidate, const Profile& profile)
     const int id = NetOfEntry(name, &is_convert);
     if (id < 0 || !is_convert) continue;
     Net& net = nets_[static_cast<size_t>(id)];
+    if (std::find(net.readers.begin(), net.readers.end(), layer) == net.readers.end()) continue;  // a reorder as in f32
     net.convert_us = std::max(net.convert_us, us);
     seen_convert_us_ += us;
     seen_convert_elements_ += static_cast<double>(net.elements);

@@ -63,7 +63,8 @@ class LatencyModel {
   std::vector<Net> nets_;
   std::vector<int> nets_of_;  // per value
   absl::flat_hash_map<std::string, size_t> layer_of_name_;
-  absl::flat_hash_map<std::string, int> net_of_node_, net_of_value_;
+  absl::flat_hash_map<std::string, int> net_of_node_, net_of_input_,
+      net_of_value_;     // of a node's result, of its first input
   double other_us_ = 0;  // of what belongs to no net
   double convert_us_per_element_ = 0;
   double seen_convert_us_ = 0, seen_convert_elements_ = 0;

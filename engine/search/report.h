@@ -35,9 +35,9 @@ struct Point {
   double sqnr_db = 0;                      // of the worst output, over Report::samples; +infinity: equal to f32
   std::optional<double> top1_disagreement;
   double expected_sqnr_db = 0;  // by the sum of the layers' noises; that of a uniform network is as measured
-  double expected_us = 0;       // by the sum of the layers' and borders' times
-  double time_us = 0;
-  int64_t weight_bytes = 0;  // read per run
+  double expected_us = 0;       // the sum of the layers' and borders' times: what the search compares
+  double time_us = 0;           // of the whole network's runs
+  int64_t weight_bytes = 0;     // read per run
   bool meets_budget = false;
   bool is_pareto = false;  // no other point has at least its SQNR at less of the objective
   bool chosen = false;

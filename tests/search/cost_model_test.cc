@@ -24,7 +24,7 @@ class LatencyModelTest : public ::testing::Test {
     model = std::make_unique<LatencyModel>(
         b.graph(), std::vector{b.graph().producer(first), b.graph().producer(second)}, std::vector{int8, f32}, f32, 1);
     model->AddAlone(0, 0, {{Name(first), 12}, {Name(relu), 7}, {Name(second), 55}, {Convert(x), 4}});
-    model->AddAlone(1, 0, {{Name(first), 35}, {Name(relu), 7}, {Name(second), 19}, {Convert(relu), 5}});
+    model->AddAlone(1, 0, {{Name(first), 35}, {Name(relu), 7}, {Name(second), 19}, {Name(second) + "/reorder", 5}});
   }
   std::string Name(ValueId v) { return b.graph().node(b.graph().producer(v)).name; }
   std::string Convert(ValueId v) { return b.graph().value(v).name + ":u8"; }

@@ -44,7 +44,9 @@ TEST(LoadParametersTest, RefusesWhatItDoesNotKnow) {
   EXPECT_TRUE(absl::IsInvalidArgument(MakeLoadRequest(Request("net", "config", "{")).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(MakeLoadRequest(Request("net", "precis_policy", "{")).status()));
   EXPECT_TRUE(absl::IsUnimplemented(MakeLoadRequest(Request("net", "file:1/model.onnx", "")).status()));
-  EXPECT_TRUE(absl::IsUnimplemented(MakeLoadRequest(Request("net", "precis_policy", "precision: INT8 sparsity { unstructured_ratio: 0.5 }")).status()));
+  EXPECT_TRUE(absl::IsUnimplemented(
+      MakeLoadRequest(Request("net", "precis_policy", "precision: INT8 sparsity { unstructured_ratio: 0.5 }"))
+          .status()));
 }
 
 TEST(LoadParametersTest, ReadsLoadVariant) {
