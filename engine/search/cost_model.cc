@@ -10,8 +10,9 @@
 namespace precis::search {
 
 LatencyModel::LatencyModel(const ir::Graph& graph, const std::vector<ir::NodeId>& layers,
-                           const std::vector<Profile>& uniform, const Profile& f32, int exact)
-    : exact_(exact) {
+                           const std::vector<quant::Precision>& candidates, const std::vector<Profile>& uniform,
+                           const Profile& f32)
+    : candidates_(candidates) {
   JoinValues(graph);
   Attach(graph, layers);
   for (Layer& layer : layers_) layer.uniform_us.assign(uniform.size(), 0);
@@ -79,6 +80,16 @@ void LatencyModel::Attach(const ir::Graph& graph, const std::vector<ir::NodeId>&
   const auto add = [](auto& list, auto item) {
     if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
   };
+  for (ir::ValueId v = 0; v < graph.num_values(); ++v) {
+    if (NetOf(v) < 0) continue;
+    const auto& readers = graph.consumers(v);
+    const bool other = std::any_of(readers.begin(), readers.end(), [&](ir::NodeId id) {
+      const ir::Node& n = graph.node(id);
+      return !quant::IsLayer(n.op) &&
+             (n.outputs.empty() || n.outputs[0] == ir::kNoValue || NetOf(n.outputs[0]) != NetOf(v));
+    });
+    if (other || graph.IsGraphOutput(v)) nets_[static_cast<size_t>(NetOf(v))].has_other_readers = true;
+  }
   for (size_t l = 0; l < layers.size(); ++l) {
     const ir::Node& n = graph.node(layers[l]);
     layer_of_name_[n.name] = l;
@@ -93,6 +104,7 @@ void LatencyModel::Attach(const ir::Graph& graph, const std::vector<ir::NodeId>&
     for (ir::ValueId v : n.outputs) {
       if (v == ir::kNoValue || NetOf(v) < 0) continue;
       add(nets_[static_cast<size_t>(NetOf(v))].layers, l);
+      add(nets_[static_cast<size_t>(NetOf(v))].writers, l);
       add(layer.written, NetOf(v));
     }
   }
@@ -135,6 +147,23 @@ bool LatencyModel::IsUniform(const Net& net, const Assignment& assignment) const
                      [&](size_t l) { return assignment[l] == assignment[net.layers[0]]; });
 }
 
+int LatencyModel::NumConverts(const Net& net, const Assignment& assignment) const {
+  const auto precision = [&](size_t layer) { return candidates_[static_cast<size_t>(assignment[layer])]; };
+  uint64_t asked = 0;  // a bit per candidate
+  for (size_t l : net.readers) {
+    if (precision(l) != quant::Precision::kF32) asked |= uint64_t{1} << assignment[l];
+  }
+  const int converts = std::popcount(asked);
+  const auto all = [&](const std::vector<size_t>& layers, auto predicate) {
+    return std::all_of(layers.begin(), layers.end(), predicate);
+  };
+  const bool writes_narrow = converts == 1 && !net.has_other_readers && net.writers.size() == 1 &&
+                             precision(net.writers[0]) == quant::Precision::kInt8 && all(net.readers, [&](size_t l) {
+                               return precision(l) == quant::Precision::kBF16 || precision(l) == quant::Precision::kF16;
+                             });
+  return writes_narrow ? 0 : converts;
+}
+
 double LatencyModel::Microseconds(const Assignment& assignment) const {
   double sum = other_us_;
   std::vector<bool> uniform(nets_.size());
@@ -146,13 +175,9 @@ double LatencyModel::Microseconds(const Assignment& assignment) const {
     } else if (uniform[i]) {
       sum += net.uniform_us[static_cast<size_t>(assignment[net.layers[0]])];
     } else {
-      uint64_t precisions = 0;  // that ask for a Convert
-      for (size_t l : net.readers) {
-        if (assignment[l] != exact_) precisions |= uint64_t{1} << assignment[l];
-      }
       const double convert =
           net.convert_us >= 0 ? net.convert_us : convert_us_per_element_ * static_cast<double>(net.elements);
-      sum += net.f32_us + convert * static_cast<double>(std::popcount(precisions));
+      sum += net.f32_us + convert * NumConverts(net, assignment);
     }
   }
   for (size_t l = 0; l < layers_.size(); ++l) {

@@ -186,10 +186,7 @@ class Searcher {
     PRECIS_ASSIGN_OR_RETURN(std::vector<Profile> profiles, measure_->ProfileAll(profiled));
     const Profile f32 = std::move(profiles.front());
     profiles.erase(profiles.begin());
-    const auto exact = std::find(candidates_.begin(), candidates_.end(), Precision::kF32);
-    latency_ =
-        std::make_unique<LatencyModel>(graph_, layers_, profiles, f32,
-                                       exact == candidates_.end() ? -1 : static_cast<int>(exact - candidates_.begin()));
+    latency_ = std::make_unique<LatencyModel>(graph_, layers_, candidates_, profiles, f32);
     for (Trial& trial : trials_) trial.point.expected_us = latency_->Microseconds(trial.assignment);
     weight_bytes_.assign(layers_.size(), std::vector<int64_t>(NumCandidates()));
     for (size_t c = 0; c < NumCandidates(); ++c) {
