@@ -39,7 +39,7 @@ struct VariantInfo {
   quant::Policy policy;                          // of a mixed variant: with the overrides that the search found
   std::shared_ptr<const search::Report> search;  // of a mixed variant that was searched for; else null
   int threads = 1;
-  std::vector<Shape> input_shapes;                    // compiled at load
+  std::vector<Shape> input_shapes;        // compiled at load
   std::map<std::string, double> load_ms;  // phase -> milliseconds: parse, calibrate, search, quantize, compile, warm_up
   int64_t weight_bytes = 0;               // prepacked weights held in memory
   int64_t arena_bytes = 0;                // activations of one session, for the shapes compiled at load

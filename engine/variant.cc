@@ -28,7 +28,7 @@ class SessionImpl : public Session {
   absl::Status RunPaced(const std::vector<TensorView>& inputs, std::vector<Tensor>* outputs,
                         absl::FunctionRef<bool()> between_layers) override {
     PRECIS_ASSIGN_OR_RETURN(exec::Context * context, Prepare(inputs));
-    BindOutputs(context->plan(), outputs);
+    BindOutputs(context->plan(), outputs, &out_);
     return context->RunPaced(in_, out_, between_layers);
   }
 

@@ -252,9 +252,9 @@ VariantMetrics* ServerMetrics::ForVariant(const std::string& model, const std::s
   absl::MutexLock lock(&f.mutex);
   auto& slot = f.variants[{model, version, variant}];
   if (slot != nullptr) return slot.get();
-  auto series = std::make_unique<VariantMetrics::Series>(
-      f.requests, f.load_durations, f.measured_bytes, f.drift,
-      Labels{{"model", model}, {"version", version}, {"variant", variant}});
+  auto series =
+      std::make_unique<VariantMetrics::Series>(f.requests, f.load_durations, f.measured_bytes, f.drift,
+                                               Labels{{"model", model}, {"version", version}, {"variant", variant}});
   VariantMetrics::Series& s = *series;
   s.success = &f.requests.Add(s.With("code", "OK"));
   s.total = &f.durations.Add(s.With("stage", "total"), kRequestBuckets);

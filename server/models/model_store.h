@@ -77,7 +77,7 @@ struct ModelStoreOptions {
   int workers = 0, threads = 0;  // of every variant, as ChooseParallelism takes them
   int queue_size = 1024;
   int load_threads = 1;
-  std::optional<std::string> calibration_cache;  // as ServerOptions'
+  std::optional<std::string> calibration_cache;      // as ServerOptions'
   std::function<bool()> idle = [] { return true; };  // no request is being served; asked often, by background work
 };
 
