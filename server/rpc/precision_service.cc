@@ -154,7 +154,14 @@ grpc::ServerUnaryReactor* PrecisionService::SetTraffic(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* PrecisionService::GetDrift(grpc::CallbackServerContext* call,
                                                      const v1::GetDriftRequest* request,
                                                      v1::GetDriftResponse* response) {
-  return Reply(call, DescribeDrift(*store_, *request, response));
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  // What it reads, the monitor's thread of idle priority may hold for long: not for the network's threads to wait for.
+  store_->RunInBackground([store = store_, reactor, request, response](bool run) {
+    const absl::Status status =
+        run ? DescribeDrift(*store, *request, response) : absl::UnavailableError("the server is stopping");
+    reactor->Finish(ToGrpcStatus(status));
+  });
+  return reactor;
 }
 
 }  // namespace precis::server

@@ -424,7 +424,7 @@ TEST_F(ModelTest, ASecondLoadTakesCalibrationFromTheCache) {
   EXPECT_THAT(Run(*NewSession(recalled), Images(2)), Pointwise(FloatNear(0.3f), measured));
 
   options.policy.calibration.method = quant::CalibrationMethod::kMinMax;
-  EXPECT_FALSE(load(model).calibration_recalled);  // another policy
+  EXPECT_FALSE(load(Open(Classifier())).calibration_recalled);  // another policy
   options.policy = *quant::BuiltInPolicy("int8");
   EXPECT_FALSE(load(Open(Classifier(2))).calibration_recalled);  // another network in the same place
   EXPECT_TRUE(load(Open(Classifier(1))).calibration_recalled);
