@@ -16,7 +16,7 @@ def perf_analyzer(address, *arguments):
     """The row of perf_analyzer's table with random images."""
     with tempfile.NamedTemporaryFile(suffix=".csv") as out:
         setting.output_of(["bash", setting.PEERS_SH, "perf_analyzer", "-m", f"{MODEL}@{VARIANT}", "-u", address, "-i", "grpc", "--shape",
-                           "input:1,3,224,224", "-p", str(WINDOW_MS), "-r", "1", "--percentile", "99", "-f", out.name, *arguments], tries=2)
+                           "input:1,3,224,224", "-p", str(WINDOW_MS), "-r", "3", "-s", "200", "--percentile", "99", "-f", out.name, *arguments], tries=2)
         with open(out.name, encoding="utf-8") as f:
             return next(csv.DictReader(f))
 

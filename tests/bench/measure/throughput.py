@@ -29,11 +29,11 @@ def triton_repository():
     return folder
 
 
-def served(address, model):
+def served(address, model, *flags):
     """Inferences per second and the median latency in ms, with clients that wait for each answer."""
     with tempfile.NamedTemporaryFile(suffix=".csv") as out:
         setting.output_of(["bash", setting.PEERS_SH, "perf_analyzer", "-m", model, "-u", address, "-i", "grpc", "--concurrency-range",
-                           str(CLIENTS), "-p", "2000", "-r", "6", "-s", "15", "-f", out.name], tries=2)
+                           str(CLIENTS), "-p", "2000", "-r", "6", "-s", "15", "-f", out.name, *flags], tries=2)
         with open(out.name, encoding="utf-8") as f:
             row = next(csv.DictReader(f))
             return float(row["Inferences/Second"]), float(row["p50 latency"]) / 1e3
@@ -59,7 +59,7 @@ def measure(options):
         record["engine"].append(engine(calibration))
         with setting.server(ours, f"--load={MODEL}@{VARIANT}") as address:
             setting.say("throughput: precisd")
-            rate, latency = served(address, f"{MODEL}@{VARIANT}")
+            rate, latency = served(address, f"{MODEL}@{VARIANT}", "--shape", f"input:{SHAPE}")
         record["precis"].append(rate)
         record["precis_ms"].append(latency)
         with wire.triton(theirs) as address:
