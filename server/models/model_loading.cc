@@ -129,12 +129,10 @@ std::vector<std::string> ModelStore::VariantsToLoadLocked(const ModelSource& sou
   }
   std::sort(loaded.begin(), loaded.end());
   std::vector<std::string> names;
-  for (const auto& [order, name] : loaded) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  }
   const auto add = [&names](const std::string& name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   };
+  for (const auto& [order, name] : loaded) add(name);
   const std::string& configured = source.precision.default_variant();
   const v1::Traffic& traffic = source.precision.traffic();
   const std::string baseline = BaselineOf(source.precision);
