@@ -120,8 +120,8 @@ class BatchedNetworksTest : public ::testing::TestWithParam<std::tuple<int, cons
       job.done = [&, i](JobResult result) {
         EXPECT_TRUE(result.status.ok()) << result.status;
         if (result.status.ok()) answers[i] = std::move(result.outputs.at(0));
-        all.DecrementCount();
         if (!together) one.DecrementCount();
+        all.DecrementCount();  // last: then the frame may be gone
       };
       pool.Submit(std::move(job));
       if (!together) one.Wait();
