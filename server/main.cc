@@ -5,6 +5,7 @@
 #include "absl/base/log_severity.h"
 #include "absl/log/globals.h"
 #include "absl/log/initialize.h"
+#include "absl/synchronization/mutex.h"
 #include "server/app/precisd.h"
 #include "server/config/server_options.h"
 
@@ -19,6 +20,9 @@ int main(int argc, char** argv) {
     std::fputs(command_line->text.c_str(), stdout);
     return 0;
   }
+  // The distribution's Abseil is built with the search for deadlocks on, which notes every lock of every mutex. Tests keep
+  // it; a server does not pay for it.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   absl::SetStderrThreshold(absl::LogSeverityAtLeast::kInfo);
   absl::InitializeLog();
   return precis::server::RunPrecisd(command_line->options);
