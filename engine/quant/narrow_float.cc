@@ -67,6 +67,11 @@ struct PartVisitor {
   }
 };
 
+// An f32 input that says how, not what: Resize's roi and scales.
+bool IsParameter(const ir::Op& op, size_t slot) {
+  return std::holds_alternative<ir::Resize>(op) && (slot == 1 || slot == 2);
+}
+
 bool IsMovementOrArithmetic(const ir::Op& op) {
   return std::visit(PartVisitor{}, op) == Part::kPlain || std::holds_alternative<ir::Where>(op) ||
          std::holds_alternative<ir::Binary>(op);
@@ -130,7 +135,7 @@ class NarrowFloat {
     switch (std::visit(PartVisitor{}, n.op)) {
       case Part::kHeavy: return slot < 2 ? Reads::kAsks : IsPostOpOperand(n, slot) ? Reads::kAccepts : Reads::kFloat;
       case Part::kTolerant: return slot == 0 ? Reads::kAccepts : Reads::kFloat;
-      case Part::kPlain: return IsF32(n.inputs[slot]) ? Reads::kAsks : Reads::kFloat;
+      case Part::kPlain: return IsF32(n.inputs[slot]) && !IsParameter(n.op, slot) ? Reads::kAsks : Reads::kFloat;
       case Part::kFloat: break;
     }
     return Reads::kFloat;

@@ -64,6 +64,18 @@ TEST_P(NarrowFloatTest, ConvolutionsPassNarrowValuesAndWriteTheOutputInF32) {
   EXPECT_GT(SqnrDb(b.graph(), g), GetParam() == DataType::kBF16 ? 35 : 55);
 }
 
+TEST_P(NarrowFloatTest, ResizeTakesNarrowDataAndFloatScales) {
+  GraphBuilder b;
+  const ValueId x = b.Input({1, 3, 8, 8}), y = b.Conv(x, 4, SquareWindow({1, 1}));
+  const ValueId scales = b.Constant(Tensor::From<float>({4}, {1, 1, 2, 2}));
+  const ValueId r = b.Node(ir::Resize{}, {y, ir::kNoValue, scales});
+  b.Output(b.Conv(r, 4, SquareWindow({1, 1})));
+  const ir::Graph g = Narrowed(b.graph(), GetParam());
+  EXPECT_EQ(g.value(y).dtype, GetParam());
+  EXPECT_EQ(g.value(r).dtype, GetParam());
+  EXPECT_EQ(g.value(g.Input(g.producer(r), 2)).dtype, DataType::kF32);
+}
+
 TEST_P(NarrowFloatTest, NormalisationAndSoftmaxJoinBetweenProducts) {
   GraphBuilder b;
   const ValueId x = b.Input({2, 4, 8}), y = b.Node(ir::MatMul{}, {x, b.Weights({8, 8})});
