@@ -1,4 +1,4 @@
-// One spelling for arithmetic with a single number: y = alpha * x + beta. Exporters write attention scales, GELU and input normalisation as chains of
+// One spelling for arithmetic with a single number: y = alpha * x + beta, and products, roots and inverses for powers. Exporters write attention scales, GELU and input normalisation as chains of
 // Mul, Div, Add and Sub; later passes match kLinear alone.
 #include <cmath>
 #include <limits>
@@ -36,6 +36,20 @@ std::optional<Unary> AsUnary(BinaryKind kind, double number, bool number_first) 
   }
 }
 
+// Powers that have an operator of their own, which is faster and exact.
+bool SimplifyPower(Graph& graph, NodeId id, ir::ValueId base, double exponent) {
+  if (exponent == 2.0) {
+    graph.node(id).op = ir::Binary{BinaryKind::kMul};
+    graph.SetInputs(id, {base, base});
+  } else if (exponent == 0.5 || exponent == -1.0) {
+    graph.node(id).op = Unary{exponent == 0.5 ? UnaryKind::kSqrt : UnaryKind::kReciprocal};
+    graph.SetInputs(id, {base});
+  } else {
+    return false;
+  }
+  return true;
+}
+
 bool Canonicalize(Graph& graph, NodeId id) {
   if (!IsReal(graph, graph.node(id).outputs[0]) || !graph.node(id).post_ops.empty()) return false;
   if (IsUnary(graph, id, UnaryKind::kNeg)) {
@@ -50,6 +64,8 @@ bool Canonicalize(Graph& graph, NodeId id) {
   const auto operand = MatchConstantOperand(graph, id);
   const auto number = operand ? UniformConstant(graph, operand->constant) : std::nullopt;
   if (!number || !std::isfinite(static_cast<float>(*number))) return false;
+  if (operand->kind == BinaryKind::kPow && !operand->constant_first)
+    return SimplifyPower(graph, id, operand->variable, *number);
   const auto unary = AsUnary(operand->kind, *number, operand->constant_first);
   if (!unary || !std::isfinite(unary->kind == UnaryKind::kLinear ? unary->alpha : 0.0f)) return false;
   graph.node(id).op = *unary;

@@ -39,6 +39,10 @@ DataType Builder::Stored(ValueId id) const {
   return type;
 }
 
+bool Builder::IsStoredAsFloat(ValueId id) const {
+  return DnnlType(Stored(id)) != dnnl::memory::data_type::undef && IsFloat(Stored(id));
+}
+
 // --- Buffers and memories ---
 
 int Builder::NewBuffer(Storage storage, int64_t size_bytes) {

@@ -51,6 +51,7 @@ class Builder {
 
   // How a value's dtype is stored: f16 as f32 (and bf16 too where the CPU has no AVX-512), else itself.
   DataType Stored(ir::ValueId id) const;
+  bool IsStoredAsFloat(ir::ValueId id) const;  // of a type that oneDNN computes with
 
   // Layout of the value's primary memory.
   Desc LayoutOf(ir::ValueId id);
@@ -172,6 +173,9 @@ absl::Status LowerConvTranspose(Builder& b, ir::NodeId id, const ir::ConvTranspo
 absl::Status LowerMatMul(Builder& b, ir::NodeId id, const ir::MatMul& op);
 absl::Status LowerPool(Builder& b, ir::NodeId id, const ir::Pool& op);
 absl::Status LowerGlobalPool(Builder& b, ir::NodeId id, const ir::GlobalPool& op);
+absl::Status LowerResize(Builder& b, ir::NodeId id, const ir::Resize& op);
+absl::Status LowerInstanceNorm(Builder& b, ir::NodeId id, const ir::InstanceNorm& op);
+absl::Status LowerGroupNorm(Builder& b, ir::NodeId id, const ir::GroupNorm& op);
 absl::Status LowerLayerNorm(Builder& b, ir::NodeId id, const ir::LayerNorm& op);
 absl::Status LowerSoftmax(Builder& b, ir::NodeId id, const ir::Softmax& op);
 absl::Status LowerUnary(Builder& b, ir::NodeId id, const ir::Unary& op);

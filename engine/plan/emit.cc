@@ -73,6 +73,9 @@ struct Lower {
   absl::Status operator()(const ir::MatMul& o) const { return LowerMatMul(b, id, o); }
   absl::Status operator()(const ir::Pool& o) const { return LowerPool(b, id, o); }
   absl::Status operator()(const ir::GlobalPool& o) const { return LowerGlobalPool(b, id, o); }
+  absl::Status operator()(const ir::Resize& o) const { return LowerResize(b, id, o); }
+  absl::Status operator()(const ir::InstanceNorm& o) const { return LowerInstanceNorm(b, id, o); }
+  absl::Status operator()(const ir::GroupNorm& o) const { return LowerGroupNorm(b, id, o); }
   absl::Status operator()(const ir::LayerNorm& o) const { return LowerLayerNorm(b, id, o); }
   absl::Status operator()(const ir::Softmax& o) const { return LowerSoftmax(b, id, o); }
   absl::Status operator()(const ir::Unary& o) const { return LowerUnary(b, id, o); }

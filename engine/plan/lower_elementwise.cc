@@ -9,10 +9,6 @@
 namespace precis::plan {
 namespace {
 
-bool OneDnnFloat(const Builder& b, ir::ValueId v) {
-  return IsFloat(b.Stored(v)) && DnnlType(b.Stored(v)) != dnnl::memory::data_type::undef;
-}
-
 // Defines `output` over `src`'s bytes when they die here and no other operand lies in them, else fresh, in the same layout.
 int DefineLike(Builder& b, ir::NodeId id, ir::ValueId output, ir::ValueId src, int src_memory) {
   const Desc layout = b.memory(src_memory).desc;
@@ -55,7 +51,7 @@ absl::Status LowerUnary(Builder& b, ir::NodeId id, const ir::Unary& op) {
   }
   const int from = UseDense(b, src);
   const Desc desc = b.memory(from).desc;
-  if (const auto eltwise = EltwiseOf(op); eltwise && OneDnnFloat(b, src) && b.Stored(src) == b.Stored(output)) {
+  if (const auto eltwise = EltwiseOf(op); eltwise && b.IsStoredAsFloat(src) && b.Stored(src) == b.Stored(output)) {
     Attributes a;
     AddPostOps(b, a, id, desc, /*allow_sum=*/false);
     const dnnl::eltwise_forward::primitive_desc pd(b.engine(), dnnl::prop_kind::forward_inference, eltwise->algorithm,
@@ -146,8 +142,9 @@ absl::Status LowerBinary(Builder& b, ir::NodeId id, const ir::Binary& op) {
   if (b.value(x).shape != shape && commutative && b.value(y).shape == shape) std::swap(x, y);
   // Levels may be written straight away: over the scale and plus the zero point is one more linear step.
   const bool quantizes = PerTensorInt8(b.value(output));
-  const bool supported = algorithm && OneDnnFloat(b, x) && OneDnnFloat(b, y) && (OneDnnFloat(b, output) || quantizes) &&
-                         b.value(x).shape == shape && !shape.empty() && shape.size() <= 5 && NumElements(shape) > 0;
+  const bool supported = algorithm && b.IsStoredAsFloat(x) && b.IsStoredAsFloat(y) &&
+                         (b.IsStoredAsFloat(output) || quantizes) && b.value(x).shape == shape && !shape.empty() &&
+                         shape.size() <= 5 && NumElements(shape) > 0;
   if (!supported) return absl::UnimplementedError("");
   const int from = UseDense(b, x);
   const Desc desc = b.memory(from).desc;

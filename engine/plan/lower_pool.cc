@@ -1,5 +1,4 @@
-// Pooling, normalisation and softmax on oneDNN primitives.
-// https://uxlfoundation.github.io/oneDNN/dev_guide_pooling.html, …_layer_normalization.html, …_softmax.html
+// Pooling on oneDNN's primitive. https://uxlfoundation.github.io/oneDNN/dev_guide_pooling.html
 #include <algorithm>
 
 #include "engine/plan/post_ops.h"
@@ -7,10 +6,6 @@
 
 namespace precis::plan {
 namespace {
-
-bool OneDnnFloat(const Builder& b, ir::ValueId v) {
-  return DnnlType(b.Stored(v)) != dnnl::memory::data_type::undef && IsFloat(b.Stored(v));
-}
 
 // Whether an integer pooling must go through real numbers: oneDNN's takes no parameters, so the result has those of the source, and padding that
 // counts is level 0, not the zero point.
@@ -28,7 +23,7 @@ absl::Status EmitPool(Builder& b, ir::NodeId id, ir::PoolKind kind, const ir::Wi
   const ir::ValueId src = n.inputs[0], output = n.outputs[0];
   const ir::Value &in = b.value(src), &out = b.value(output);
   const bool in_float = PoolsInFloat(in, out, kind, w);
-  const bool one_type = b.Stored(src) == b.Stored(output) && (OneDnnFloat(b, src) || IsInt8(in.dtype));
+  const bool one_type = b.Stored(src) == b.Stored(output) && (b.IsStoredAsFloat(src) || IsInt8(in.dtype));
   const bool supported = n.outputs.size() == 1 && in.shape.size() >= 3 && in.shape.size() <= 5 &&
                          (in_float || one_type) && n.post_ops.empty();
   if (!supported) return absl::UnimplementedError("");
@@ -48,12 +43,21 @@ absl::Status EmitPool(Builder& b, ir::NodeId id, ir::PoolKind kind, const ir::Wi
     if (pads_end[i] >= extent || w.pads_begin[i] >= extent) return absl::UnimplementedError("");
   }
   Desc layout = in_float ? ChannelsLast(in.shape, DataType::kF32) : b.LayoutOf(src);
-  // Pooling kernels exist for channels-last and blocked layouts; plain NCHW with wide channels would fall to the reference.
-  if (layout == RowMajor(in.shape, b.Stored(src))) layout = ChannelsLast(in.shape, b.Stored(src));
-  const Desc any(out.shape, layout.get_data_type(), dnnl::memory::format_tag::any);
-  Attributes a;
-  const dnnl::pooling_forward::primitive_desc pd(b.engine(), dnnl::prop_kind::forward_inference, algorithm, layout, any,
-                                                 w.strides, w.kernel, gaps, w.pads_begin, pads_end, a.Finish(), true);
+  const auto describe = [&] {
+    const Desc any(out.shape, layout.get_data_type(), dnnl::memory::format_tag::any);
+    return dnnl::pooling_forward::primitive_desc(b.engine(), dnnl::prop_kind::forward_inference, algorithm, layout, any,
+                                                 w.strides, w.kernel, gaps, w.pads_begin, pads_end,
+                                                 Attributes().Finish(), /*allow_empty=*/true);
+  };
+  // Kernels exist for channels-last layouts, and for some of the blocked ones that convolutions leave; for plain NCHW with many channels the
+  // reference is chosen.
+  const Desc channels_last = ChannelsLast(in.shape, TypeOf(layout));
+  if (layout == RowMajor(in.shape, TypeOf(layout))) layout = channels_last;
+  auto pd = describe();
+  if ((!pd || IsReference(pd)) && layout != channels_last) {
+    layout = channels_last;
+    pd = describe();
+  }
   if (!pd) return absl::UnimplementedError("");
   const int from = in_float ? b.UseFloat(src, layout) : b.Use(src, layout);
   const int to = in_float ? b.Temporary(pd.dst_desc()) : b.Define(output, pd.dst_desc());
@@ -96,75 +100,6 @@ absl::Status LowerGlobalPool(Builder& b, ir::NodeId id, const ir::GlobalPool& op
   w.strides = w.dilations = ir::Ints(w.kernel.size(), 1);
   w.pads_begin = w.pads_end = ir::Ints(w.kernel.size(), 0);
   return EmitPool(b, id, op.kind, w);
-}
-
-absl::Status LowerLayerNorm(Builder& b, ir::NodeId id, const ir::LayerNorm& op) {
-  const ir::Node& n = b.graph().node(id);
-  const ir::ValueId src = n.inputs[0], output = n.outputs[0];
-  const Shape& shape = b.value(src).shape;
-  if (!OneDnnFloat(b, src) || n.outputs.size() != 1 || !n.post_ops.empty()) return absl::UnimplementedError("");
-  const auto rank = static_cast<int64_t>(shape.size());
-  const int64_t axis = op.axis < 0 ? op.axis + rank : op.axis;
-  int64_t inner = 1;
-  for (int64_t i = axis; i < rank; ++i) inner *= shape[static_cast<size_t>(i)];
-  const Shape flat = {NumElements(shape) / inner, inner};
-  const Desc from = RowMajor(flat, b.Stored(src)), to = RowMajor(flat, b.Stored(output));
-  auto flags = dnnl::normalization_flags::none;
-  std::vector<Argument> arguments;
-  const auto affine = [&](size_t slot, int arg, dnnl::normalization_flags flag) {
-    const ir::ValueId v = b.graph().Input(id, slot);
-    if (v == ir::kNoValue) return true;
-    if (NumElements(b.value(v).shape) != inner) return false;
-    flags = flags | flag;
-    const int m = b.UseFloat(v, RowMajor(b.value(v).shape, DataType::kF32));
-    arguments.push_back({arg, b.AddMemoryOver(m, RowMajor({inner}, DataType::kF32))});
-    return true;
-  };
-  if (!affine(1, DNNL_ARG_SCALE, dnnl::normalization_flags::use_scale) ||
-      !affine(2, DNNL_ARG_SHIFT, dnnl::normalization_flags::use_shift)) {
-    return absl::UnimplementedError("");
-  }
-  Attributes a;
-  AddQuantization(b, a, output, DNNL_ARG_DST, 0);
-  const dnnl::layer_normalization_forward::primitive_desc pd(b.engine(), dnnl::prop_kind::forward_inference, from, to,
-                                                             op.epsilon, flags, a.Finish(), true);
-  if (!pd) return absl::UnimplementedError("");
-  const int in = b.UseRowMajor(src);
-  const int out = b.Define(output, RowMajor(shape, b.Stored(output)));
-  arguments.insert(arguments.end(), a.arguments.begin(), a.arguments.end());
-  arguments.push_back({DNNL_ARG_SRC, b.AddMemoryOver(in, from)});
-  arguments.push_back({DNNL_ARG_DST, b.AddMemoryOver(out, to)});
-  b.EmitPrimitive(dnnl::layer_normalization_forward(pd), pd, std::move(arguments), true);
-  return absl::OkStatus();
-}
-
-absl::Status LowerSoftmax(Builder& b, ir::NodeId id, const ir::Softmax& op) {
-  const ir::Node& n = b.graph().node(id);
-  const ir::ValueId src = n.inputs[0], output = n.outputs[0];
-  const Shape& shape = b.value(src).shape;
-  if (!OneDnnFloat(b, src) || shape.empty() || !n.post_ops.empty()) return absl::UnimplementedError("");
-  const auto rank = static_cast<int64_t>(shape.size());
-  const int64_t axis = op.axis < 0 ? op.axis + rank : op.axis;
-  const Desc from = RowMajor(shape, b.Stored(src)), to = RowMajor(shape, b.Stored(output));
-  Attributes a;
-  AddQuantization(b, a, output, DNNL_ARG_DST, 0);
-  const dnnl::softmax_forward::primitive_desc pd(
-      b.engine(), dnnl::prop_kind::forward_inference,
-      op.log ? dnnl::algorithm::softmax_log : dnnl::algorithm::softmax_accurate, from, to, static_cast<int>(axis),
-      a.Finish(), true);
-  if (!pd || IsReference(pd)) return absl::UnimplementedError("");
-  const int in = b.UseRowMajor(src);
-  int out;
-  if (from == to && b.DiesHere(src) && !b.graph().IsGraphOutput(output)) {
-    out = in;
-    b.DefineOver(output, in);
-  } else {
-    out = b.Define(output, to);
-  }
-  std::vector<Argument> arguments = {{DNNL_ARG_SRC, in}, {DNNL_ARG_DST, out}};
-  arguments.insert(arguments.end(), a.arguments.begin(), a.arguments.end());
-  b.EmitPrimitive(dnnl::softmax_forward(pd), pd, std::move(arguments), true);
-  return absl::OkStatus();
 }
 
 }  // namespace precis::plan

@@ -40,6 +40,14 @@ TEST_F(SimplifyScalarArithmeticTest, MaxAndMinBecomeReluAndClip) {
   EXPECT_EQ(UnaryAt("Clip").beta, 1.0f);
 }
 
+TEST_F(SimplifyScalarArithmeticTest, PowersBecomeWhatTheyAre) {
+  const ir::ValueId x = Unary(ir::UnaryKind::kExp, Input({4}));
+  for (const float exponent : {2.0f, 0.5f, -1.0f, 3.0f}) Output(Binary(ir::BinaryKind::kPow, x, Scalar(exponent)));
+  Output(Binary(ir::BinaryKind::kPow, Scalar(2), x));
+  EXPECT_EQ(Run(SimplifyScalarArithmetic), 3);
+  EXPECT_THAT(Ops(), ElementsAre("Exp", "Mul", "Sqrt", "Reciprocal", "Pow", "Pow"));
+}
+
 TEST_F(SimplifyScalarArithmeticTest, ClipAtZeroAloneIsRelu) {
   Output(Unary(ir::UnaryKind::kClip, Input({4}), 0, 3.4028235e38f));
   EXPECT_EQ(Run(SimplifyScalarArithmetic), 1);

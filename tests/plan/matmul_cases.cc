@@ -186,6 +186,14 @@ std::vector<OperatorCase> MatMulCases() {
         b.Output(b.Node(ir::MatMul{}, {b.Transpose(y, {0, 2, 1}), b.Weights({32, 8})}));
       },
       2);
+  // Both sides turned, as a segmentation head writes it: channels first, a product over the channels, channels first again.
+  add(
+      "OverChannelsFirst",
+      [](GraphBuilder& b) {
+        const ValueId y = b.Node(ir::MatMul{true, false}, {b.Input({1, 32, 64}), b.Weights({32, 48})});
+        b.Output(b.Conv(b.Reshape(b.Transpose(y, {0, 2, 1}), {1, 48, 8, 8}), 8, SquareWindow({1, 1})));
+      },
+      2);
   add(
       "SquareOfOneValue",
       [](GraphBuilder& b) {

@@ -216,11 +216,57 @@ void AddEmptyCases(std::vector<OperatorCase>& cases) {
   add("Softmax", [](GraphBuilder& b) { b.Output(b.Node(ir::Softmax{-1}, {b.Input({0, 8})})); });
 }
 
+// Rules that oneDNN's resampling has and rules that it has not.
+void AddResizeCases(std::vector<OperatorCase>& cases) {
+  using ir::ResizeCoordinates;
+  using ir::ResizeMode;
+  using ir::ResizeNearest;
+  const auto rule = [](ResizeMode mode, ResizeCoordinates coordinates = ResizeCoordinates::kHalfPixel,
+                       ResizeNearest nearest = ResizeNearest::kRoundPreferFloor) {
+    ir::Resize op;
+    op.mode = mode;
+    op.coordinates = coordinates;
+    op.nearest = nearest;
+    return op;
+  };
+  const auto add = [&](const std::string& name, const ir::Resize& op, const Shape& from,
+                       const std::vector<float>& scales) {
+    cases.push_back({.name = "Resize_" + name,
+                     .build =
+                         [=](GraphBuilder& b) {
+                           const ValueId y = b.Conv(b.Input(from), 16, SquareWindow(Shape(from.size() - 2, 1)));
+                           const ValueId factors =
+                               b.Constant(Tensor::From<float>({static_cast<int64_t>(scales.size())}, scales));
+                           const ValueId resized = b.Node(op, {y, ir::kNoValue, factors});
+                           b.Output(resized);
+                           b.Output(b.Conv(resized, 4, SquareWindow(Shape(from.size() - 2, 1))));
+                         },
+                     .roundings = 3});
+  };
+  for (const ResizeCoordinates c : {ResizeCoordinates::kHalfPixel, ResizeCoordinates::kPytorchHalfPixel,
+                                    ResizeCoordinates::kAsymmetric, ResizeCoordinates::kAlignCorners}) {
+    const std::string name = absl::StrCat("Rule", static_cast<int>(c));
+    add(absl::StrCat("Linear", name), rule(ResizeMode::kLinear, c), {1, 8, 5, 6}, {1, 1, 2, 3});
+    add(absl::StrCat("LinearDown", name), rule(ResizeMode::kLinear, c), {1, 8, 8, 6}, {1, 1, 0.5f, 0.5f});
+    for (const ResizeNearest n : {ResizeNearest::kRoundPreferFloor, ResizeNearest::kRoundPreferCeil,
+                                  ResizeNearest::kFloor, ResizeNearest::kCeil}) {
+      const std::string nearest = absl::StrCat(name, "Nearest", static_cast<int>(n));
+      add(nearest, rule(ResizeMode::kNearest, c, n), {1, 8, 3, 4}, {1, 1, 2, 3});
+      add(absl::StrCat(nearest, "Down"), rule(ResizeMode::kNearest, c, n), {1, 8, 8, 6}, {1, 1, 0.5f, 0.5f});
+    }
+  }
+  add("LinearUnevenScale", rule(ResizeMode::kLinear), {1, 8, 5, 7}, {1, 1, 1.5f, 1.3f});
+  add("LinearOneDimension", rule(ResizeMode::kLinear), {1, 8, 9}, {1, 1, 2});
+  add("LinearThreeDimensions", rule(ResizeMode::kLinear), {1, 8, 3, 4, 5}, {1, 1, 2, 2, 2});
+  add("Cubic", rule(ResizeMode::kCubic), {1, 8, 5, 6}, {1, 1, 2, 2});
+}
+
 }  // namespace
 
 std::vector<OperatorCase> MovementCases() {
   std::vector<OperatorCase> cases;
   AddConcatCases(cases);
+  AddResizeCases(cases);
   AddViewCases(cases);
   AddOutputCases(cases);
   AddEmptyCases(cases);

@@ -71,6 +71,15 @@ std::vector<OperatorCase> PoolCases() {
                          b.Output(b.Node(ir::MatMul{}, {pooled, b.Weights({32, 10}), b.Weights({10})}));
                        },
                    .roundings = 3});
+  // Group convolutions leave blocks of channels; not every precision has a pooling kernel for those.
+  cases.push_back({.name = "GlobalPool_OfGroupConvolution",
+                   .build =
+                       [](GraphBuilder& b) {
+                         const ValueId y =
+                             b.Conv(b.Input({1, 48, 14, 14}), 48, SquareWindow({3, 3}, 1, 1), /*groups=*/6);
+                         b.Output(b.Node(ir::GlobalPool{}, {y}));
+                       },
+                   .roundings = 2});
   cases.push_back({.name = "Pool_OfTransposed",
                    .build =
                        [](GraphBuilder& b) {
@@ -101,6 +110,20 @@ std::vector<OperatorCase> NormalizationCases() {
   layer_norm("TwoAxes", {3, 4, 10}, 1, {4, 10});
   layer_norm("Odd", {5, 7}, -1, {7});
   layer_norm("OneRow", {1, 64}, -1, {64});
+  for (const Shape& shape : {Shape{1, 16, 40}, Shape{2, 12, 5, 7}, Shape{2, 32, 8, 8}, Shape{1, 8, 3, 4, 5}}) {
+    const auto normalize = [&](const std::string& name, const ir::Op& op) {
+      cases.push_back({.name = absl::StrCat(name, "_", shape.size(), "D", shape[1]),
+                       .build =
+                           [=](GraphBuilder& b) {
+                             const ValueId x =
+                                 b.Conv(b.Input(shape), shape[1], SquareWindow(Shape(shape.size() - 2, 1)));
+                             b.Output(b.Node(op, {x, b.Weights({shape[1]}, 0.5f, 1.5f), b.Weights({shape[1]})}));
+                           },
+                       .roundings = 3});
+    };
+    normalize("InstanceNorm", ir::InstanceNorm{});
+    normalize("GroupNorm", ir::GroupNorm{4});
+  }
   for (const Shape& shape : {Shape{4, 10}, Shape{2, 3, 8}, Shape{2, 5, 4, 6}, Shape{7}}) {
     for (int64_t axis = 0; axis < static_cast<int64_t>(shape.size()); ++axis) {
       for (const bool log : {false, true}) {
