@@ -28,7 +28,10 @@ struct GlobalFlags {
           return good ? "" : "\"" + text + "\" is no duration such as 500ms, 30s or 10m";
         },
         "");
-    app->add_option("--server", server, "Where the server listens")->type_name("HOST:PORT")->capture_default_str();
+    app->add_option("--server", server, "Where the server listens")
+        ->type_name("HOST:PORT")
+        ->envname("PRECIS_SERVER")
+        ->capture_default_str();
     app->add_flag("--json", json, "Print one JSON object on one line");
     app->add_option("--timeout", timeout, "How long a call may take")
         ->check(is_duration)
@@ -41,11 +44,16 @@ struct GlobalFlags {
     app->add_flag("--wait-ready{60s}", wait_ready, "Wait for the server to be ready first; --wait-ready=5m for longer")
         ->check(is_duration);
     app->add_flag("--tls", tls.use_tls, "Speak TLS, trusting the system's certificate authorities");
-    app->add_option("--tls-ca", tls.ca_file, "Speak TLS, trusting these (PEM)")->type_name("FILE");
-    app->add_option("--tls-cert", tls.cert_file, "This client's certificate (PEM)")->type_name("FILE");
-    app->add_option("--tls-key", tls.key_file, "Its private key (PEM)")->type_name("FILE");
+    app->add_option("--tls-ca", tls.ca_file, "Speak TLS, trusting these (PEM)")
+        ->type_name("FILE")
+        ->envname("PRECIS_TLS_CA");
+    app->add_option("--tls-cert", tls.cert_file, "This client's certificate (PEM)")
+        ->type_name("FILE")
+        ->envname("PRECIS_TLS_CERT");
+    app->add_option("--tls-key", tls.key_file, "Its private key (PEM)")->type_name("FILE")->envname("PRECIS_TLS_KEY");
     app->add_option("--tls-server-name", tls.server_name, "Name that the server's certificate must bear")
-        ->type_name("NAME");
+        ->type_name("NAME")
+        ->envname("PRECIS_TLS_SERVER_NAME");
   }
 };
 

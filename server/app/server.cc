@@ -1,6 +1,7 @@
 #include "server/app/server.h"
 
 #include <algorithm>
+#include <climits>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "server/app/cpu_cores.h"
+#include "server/app/tls.h"
 #include "server/config/model_name.h"
 #include "server/config/repository.h"
 #include "server/config/scheduling.h"
@@ -33,6 +35,18 @@ struct LoadTally {
   absl::Mutex mutex;
   std::vector<absl::Status> results ABSL_GUARDED_BY(mutex);
 };
+
+// gRPC adds or takes up to a tenth of the age, so that clients that connected together do not come back together. It ends a
+// connection in two steps: no call that a client has begun is refused.
+void LimitConnectionAge(grpc::ServerBuilder& builder, absl::Duration age, absl::Duration grace) {
+  const auto set = [&](const char* argument, absl::Duration limit) {
+    if (limit == absl::InfiniteDuration()) return;  // gRPC's default
+    const int64_t milliseconds = absl::ToInt64Milliseconds(absl::Ceil(limit, absl::Milliseconds(1)));
+    builder.AddChannelArgument(argument, static_cast<int>(std::min<int64_t>(milliseconds, INT_MAX)));
+  };
+  set(GRPC_ARG_MAX_CONNECTION_AGE_MS, age);
+  set(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, grace);
+}
 
 }  // namespace
 
@@ -66,6 +80,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
 }
 
 absl::Status Server::Listen() {
+  PRECIS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
+                          MakeServerCredentials(options_.tls));
   PRECIS_ASSIGN_OR_RETURN(metrics_port_, metrics_.Listen(options_.grpc_address, options_.metrics_port));
   inference_service_ = std::make_unique<InferenceService>(store_.get(), &lifecycle_, &metrics_, options_.control_mode);
   precision_service_ = std::make_unique<PrecisionService>(store_.get(), &lifecycle_, peak_bandwidth_);
@@ -73,13 +89,13 @@ absl::Status Server::Listen() {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::health::v1::HealthCheckRequest::descriptor();  // linked, so that reflection can describe gRPC's health service
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(absl::StrCat(options_.grpc_address, ":", options_.grpc_port),
-                           grpc::InsecureServerCredentials(), &grpc_port_);
+  builder.AddListeningPort(absl::StrCat(options_.grpc_address, ":", options_.grpc_port), credentials, &grpc_port_);
   builder.RegisterService(inference_service_.get());
   builder.RegisterService(precision_service_.get());
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_message_bytes));
   builder.SetMaxSendMessageSize(static_cast<int>(options_.max_message_bytes));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port is an error, not a partner
+  LimitConnectionAge(builder, options_.max_connection_age, options_.max_connection_grace);
   grpc_ = builder.BuildAndStart();
   if (grpc_ == nullptr || grpc_port_ == 0) {
     return absl::UnavailableError(

@@ -23,6 +23,7 @@ constexpr char kExamples[] =
   precisd --model_repository=models                       every model, each as fp32
   precisd --model_repository=models --load=net@int8,other net at int8, other as fp32, nothing else
   precisd --model=net=net.onnx --load=net@fp32,net@int8   one bare file, at two precisions
+  precisd --model_repository=models --tls_cert=server.crt --tls_key=server.key --tls_client_ca=ca.crt   mutual TLS
 
 Model repository: DIR/MODEL/[config.pbtxt], DIR/MODEL/VERSION/model.onnx (Triton's layout), and beside them
 DIR/MODEL/precision.textproto (named policies, preprocessing) and DIR/MODEL/calibration/ (.npy, .npz), which int8 needs.
@@ -59,7 +60,11 @@ struct RawFlags {
   std::vector<std::string> load = {"all"};
   std::string calibration_cache;
   double poll_seconds = 15, drain_seconds = 5, drain_timeout_seconds = 30;
+  double connection_age_seconds = 300, connection_grace_seconds = 0;
 };
+
+// Where 0 stands for no limit.
+absl::Duration LimitOf(double seconds) { return seconds == 0 ? absl::InfiniteDuration() : absl::Seconds(seconds); }
 
 void AddModelFlags(CLI::App& app, ServerOptions& options, RawFlags& raw) {
   const std::string group = "Models";
@@ -99,7 +104,7 @@ void AddModelFlags(CLI::App& app, ServerOptions& options, RawFlags& raw) {
       ->group(group);
 }
 
-void AddNetworkFlags(CLI::App& app, ServerOptions& options) {
+void AddNetworkFlags(CLI::App& app, ServerOptions& options, RawFlags& raw) {
   const std::string group = "Network";
   const auto port = CLI::Range(0, 65535).description("");
   app.add_option("--grpc_address", options.grpc_address, "Address to listen on, for gRPC and metrics")
@@ -121,6 +126,43 @@ void AddNetworkFlags(CLI::App& app, ServerOptions& options) {
       ->type_name("BYTES")
       ->check(CLI::Range(int64_t{1024}, int64_t{2147483647}).description(""))
       ->capture_default_str();
+  const auto seconds = CLI::Range(0.0, 86400.0).description("");
+  app.add_option("--max_connection_age", raw.connection_age_seconds,
+                 "Clients are told to connect anew after this time, give or take a tenth, so that they spread over the "
+                 "servers of one name; no call is lost. 0: never")
+      ->group(group)
+      ->type_name("SECONDS")
+      ->check(seconds)
+      ->capture_default_str();
+  app.add_option("--max_connection_age_grace", raw.connection_grace_seconds,
+                 "How long calls and streams of such a connection may go on. 0: until they end")
+      ->group(group)
+      ->type_name("SECONDS")
+      ->check(seconds)
+      ->capture_default_str();
+}
+
+// The metrics' port is plain HTTP in any case.
+void AddTlsFlags(CLI::App& app, TlsFiles& tls) {
+  const std::string group = "TLS of the gRPC port (PEM files, read again when they change; replace them by renaming)";
+  app.add_option("--tls_cert", tls.cert_file, "This server's certificate, then those that signed it")
+      ->group(group)
+      ->type_name("FILE");
+  app.add_option("--tls_key", tls.key_file, "Its private key")->group(group)->type_name("FILE");
+  app.add_option("--tls_client_ca", tls.client_ca_file,
+                 "Mutual TLS: every client must show a certificate that one of these signed")
+      ->group(group)
+      ->type_name("FILE");
+}
+
+absl::Status CheckTlsFlags(const TlsFiles& tls) {
+  if (tls.cert_file.empty() != tls.key_file.empty()) {
+    return absl::InvalidArgumentError("--tls_cert and --tls_key: want both or none");
+  }
+  if (tls.cert_file.empty() && !tls.client_ca_file.empty()) {
+    return absl::InvalidArgumentError("--tls_client_ca: want --tls_cert and --tls_key too");
+  }
+  return absl::OkStatus();
 }
 
 void AddExecutionFlags(CLI::App& app, ServerOptions& options, RawFlags& raw) {
@@ -174,7 +216,8 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
   ServerOptions& options = result.options;
   RawFlags raw;
   AddModelFlags(app, options, raw);
-  AddNetworkFlags(app, options);
+  AddNetworkFlags(app, options, raw);
+  AddTlsFlags(app, options.tls);
   AddExecutionFlags(app, options, raw);
   app.footer(kExamples);
   try {
@@ -188,15 +231,21 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
   PRECIS_ASSIGN_OR_RETURN(options.models, ParseModels(raw.models));
   options.load = ParseLoad(raw.load);
   if (app.get_option("--calibration_cache")->count() > 0) options.calibration_cache = raw.calibration_cache;
-  for (const double seconds : {raw.poll_seconds, raw.drain_seconds, raw.drain_timeout_seconds}) {
+  for (const double seconds : {raw.poll_seconds, raw.drain_seconds, raw.drain_timeout_seconds,
+                               raw.connection_age_seconds, raw.connection_grace_seconds}) {
     if (!std::isfinite(seconds)) {
       return absl::InvalidArgumentError(
-          "--repository_poll_secs, --drain_seconds, --drain_timeout: want a finite number");
+          "--repository_poll_secs, --drain_seconds, --drain_timeout, --max_connection_age, --max_connection_age_grace: "
+          "want "
+          "a finite number");
     }
   }
   options.poll_interval = absl::Seconds(raw.poll_seconds);
   options.drain_grace = absl::Seconds(raw.drain_seconds);
   options.drain_timeout = absl::Seconds(raw.drain_timeout_seconds);
+  options.max_connection_age = LimitOf(raw.connection_age_seconds);
+  options.max_connection_grace = LimitOf(raw.connection_grace_seconds);
+  PRECIS_RETURN_IF_ERROR(CheckTlsFlags(options.tls));
   if (options.model_repository.empty() && options.models.empty()) {
     return absl::InvalidArgumentError("nothing to serve: give --model_repository=DIR or --model=NAME=PATH");
   }

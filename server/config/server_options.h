@@ -26,6 +26,13 @@ struct NamedPath {
   std::string path;
 };
 
+// Files of gRPC's TLS, all PEM. Without cert_file and key_file there is no TLS.
+struct TlsFiles {
+  std::string cert_file;       // the server's certificate, then those that signed it
+  std::string key_file;        // its private key
+  std::string client_ca_file;  // who may have signed a client's certificate; empty: clients need none
+};
+
 struct ServerOptions {
   std::string model_repository;             // empty: none
   std::vector<NamedPath> models;            // beside those of the repository
@@ -40,6 +47,9 @@ struct ServerOptions {
   int grpc_port = 8001;     // 0: a free one
   int metrics_port = 8002;  // 0: a free one
   int64_t max_message_bytes = 256 << 20;
+  TlsFiles tls;
+  absl::Duration max_connection_age = absl::Minutes(5);            // then clients connect anew; infinite: never
+  absl::Duration max_connection_grace = absl::InfiniteDuration();  // for the calls of such a connection
 
   int threads = 0;        // of one worker; 0: cores / workers where workers are given, else 1
   int workers = 0;        // per variant; 0: cores / threads

@@ -55,9 +55,25 @@ TEST(ServerOptionsTest, TellsNoCalibrationCacheFromTheUsualOne) {
   EXPECT_EQ(Parse({"--model_repository=/m", "--calibration_cache=/c"})->options.calibration_cache, "/c");
 }
 
+TEST(ServerOptionsTest, ReadsTlsAndTheAgeOfConnections) {
+  const auto plain = Parse({"--model_repository=/m"});
+  EXPECT_TRUE(plain->options.tls.cert_file.empty());
+  EXPECT_EQ(plain->options.max_connection_age, absl::Minutes(5));
+  EXPECT_EQ(plain->options.max_connection_grace, absl::InfiniteDuration());
+  const auto line = Parse({"--model_repository=/m", "--tls_cert=c", "--tls_key=k", "--tls_client_ca=a",
+                           "--max_connection_age=0", "--max_connection_age_grace=2.5"});
+  ASSERT_TRUE(line.ok()) << line.status();
+  EXPECT_EQ(line->options.tls.cert_file, "c");
+  EXPECT_EQ(line->options.tls.key_file, "k");
+  EXPECT_EQ(line->options.tls.client_ca_file, "a");
+  EXPECT_EQ(line->options.max_connection_age, absl::InfiniteDuration());
+  EXPECT_EQ(line->options.max_connection_grace, absl::Milliseconds(2500));
+}
+
 TEST(ServerOptionsTest, NamesTheFlagThatIsWrong) {
   for (const char* flag : {"--grpc_port=70000", "--threads=-1", "--model_control_mode=maybe", "--nonsense=1",
-                           "--model=x", "--model=../x=/y", "--queue_size=-1", "--drain_seconds=nan"}) {
+                           "--model=x", "--model=../x=/y", "--queue_size=-1", "--drain_seconds=nan", "--tls_cert=c",
+                           "--tls_key=k", "--tls_client_ca=a", "--max_connection_age=-1"}) {
     const auto line = Parse({"--model_repository=/m", flag});
     EXPECT_TRUE(absl::IsInvalidArgument(line.status())) << flag;
     const std::string name = std::string(flag).substr(0, std::string(flag).find('='));
@@ -72,7 +88,8 @@ TEST(ServerOptionsTest, HelpNamesEveryFlag) {
   ASSERT_TRUE(line.ok()) << line.status();
   for (const char* flag : {"--model_repository", "--model ", "--load", "--grpc_port", "--metrics_port", "--threads",
                            "--workers", "--queue_size", "--model_control_mode", "--strict_readiness", "--drain_seconds",
-                           "--max_message_bytes", "--repository_poll_secs", "--calibration_cache"}) {
+                           "--max_message_bytes", "--repository_poll_secs", "--calibration_cache", "--tls_cert",
+                           "--tls_key", "--tls_client_ca", "--max_connection_age ", "--max_connection_age_grace"}) {
     EXPECT_NE(line->text.find(flag), std::string::npos) << flag << "\n" << line->text;
   }
 }
