@@ -99,7 +99,7 @@ class Builder {
   void EmitPrimitive(const dnnl::primitive& primitive, const dnnl::primitive_desc_base& pd,
                      std::vector<Argument> arguments, bool heavy);
   void EmitKernel(kernels::Kernel kernel, std::vector<int> inputs, std::vector<int> outputs,
-                  std::string implementation = "plain");
+                  const std::string& implementation = "plain");
   // src -> dst of any two layouts and float types, with affine parameters where given.
   void EmitReorder(int src, const ir::QuantParams* src_quant, int dst, const ir::QuantParams* dst_quant);
   // Lowers the node's operator with its plain kernel over row-major operands.

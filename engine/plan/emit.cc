@@ -120,7 +120,7 @@ std::string Builder::PrecisionOf(ir::NodeId id) const {
   }
   for (ValueId v : n.outputs) {
     if (v == kNoValue) continue;
-    const std::string out = QuantName(value(v));
+    std::string out = QuantName(value(v));
     if (text == out || text == absl::StrCat(out, "*", out)) return out;
     return absl::StrCat(text, "->", out);
   }
@@ -164,7 +164,7 @@ void Builder::EmitPrimitive(const dnnl::primitive& primitive, const dnnl::primit
 }
 
 void Builder::EmitKernel(kernels::Kernel kernel, std::vector<int> inputs, std::vector<int> outputs,
-                         std::string implementation) {
+                         const std::string& implementation) {
   LayerInfo& info = plan_.layers[static_cast<size_t>(layer_)];
   absl::StrAppend(&info.implementation, info.implementation.empty() ? "" : " + ", implementation);
   Step step;

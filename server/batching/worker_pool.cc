@@ -48,6 +48,7 @@ WorkerPool::~WorkerPool() {
 void WorkerPool::Submit(Job job) {
   const absl::Time now = job.submitted = options_.clock();
   std::unique_ptr<BatchSession> session;  // to run the job here
+  std::vector<Job> mine;                  // the job, then
   std::vector<Refused> refused;
   absl::Status room;
   {
@@ -69,6 +70,7 @@ void WorkerPool::Submit(Job job) {
     if (here) {
       session = std::move(idle_.back());
       idle_.pop_back();
+      mine.push_back(std::move(job));
     } else if (room.ok()) {
       queue_.Push(std::move(job));
     } else {
@@ -78,10 +80,7 @@ void WorkerPool::Submit(Job job) {
   }
   // A queued job may already be answered and this pool gone: only locals from here on, unless the job is still ours.
   Refuse(std::move(refused), now);
-  if (session == nullptr) return;
-  std::vector<Job> jobs;
-  jobs.push_back(std::move(job));
-  RunJobs(std::move(session), std::move(jobs), /*counter=*/nullptr);
+  if (session != nullptr) RunJobs(std::move(session), std::move(mine), /*counter=*/nullptr);
 }
 
 void WorkerPool::ShowDepthLocked() const {

@@ -105,7 +105,9 @@ Real Compute(const ir::Pool& op, const Operands& operands) {
       }
       count += op.kind == ir::PoolKind::kAverageIncludePad ? CellUnder(whole, padded, at, tap) >= 0 : cell >= 0;
     }
-    y[i] = op.kind == ir::PoolKind::kMax ? most : sum / static_cast<double>(count);
+    const double mean =
+        count > 0 ? sum / static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN();  // of nothing: 0 / 0
+    y[i] = op.kind == ir::PoolKind::kMax ? most : mean;
   }
   return y;
 }
