@@ -13,6 +13,13 @@
 namespace precis::client {
 namespace {
 
+// gRPC gives every attempt to connect at least this long: far machines and busy ones shake hands for some hundred milliseconds.
+constexpr int kConnectTimeoutMs = 1000;
+
+// A target with a scheme (dns:///precis:8001, ipv4:A:8001,B:8001) stands for all of its addresses, a plain HOST:PORT for one
+// server, which may have several.
+bool NamesReplicas(const std::string& target) { return target.starts_with("dns:") || target.starts_with("ipv"); }
+
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
@@ -51,11 +58,13 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const ClientOptions& 
   arguments.SetMaxReceiveMessageSize(-1);  // the server bounds what it sends
   arguments.SetMaxSendMessageSize(-1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // connections of its own for every channel
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
                    static_cast<int>(absl::ToInt64Milliseconds(options.retry.initial_backoff)));
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
                    static_cast<int>(absl::ToInt64Milliseconds(options.retry.max_backoff)));
+  if (NamesReplicas(options.target)) arguments.SetLoadBalancingPolicyName("round_robin");
   if (!options.tls.server_name.empty()) arguments.SetSslTargetNameOverride(options.tls.server_name);
   return grpc::CreateCustomChannel(options.target, *credentials, arguments);
 }

@@ -30,16 +30,26 @@ absl::Status CheckRetryOptions(const RetryOptions& options) {
   return absl::OkStatus();
 }
 
+Backoff::Backoff(const RetryOptions& options)
+    : attempts_left_(options.max_attempts - 1), pause_(options.initial_backoff), max_pause_(options.max_backoff) {}
+
+std::optional<absl::Duration> Backoff::Next(double uniform) {
+  if (attempts_left_ == 0) return std::nullopt;
+  --attempts_left_;
+  const absl::Duration pause = pause_ * (0.5 + 0.5 * uniform);
+  pause_ = std::min(2 * pause_, max_pause_);
+  return pause;
+}
+
 absl::Status CallWithRetries(const RetryOptions& options, const RetryEnvironment& environment, absl::Time deadline,
                              const std::function<absl::Status()>& call) {
-  absl::Duration backoff = options.initial_backoff;
-  for (int attempt = 1;; ++attempt) {
+  Backoff backoff(options);
+  for (;;) {
     absl::Status status = call();
-    if (!absl::IsUnavailable(status) || attempt >= options.max_attempts) return status;
-    const absl::Duration pause = backoff * (0.5 + 0.5 * environment.uniform());
-    if (environment.now() + pause >= deadline) return status;
-    environment.sleep(pause);
-    backoff = std::min(2 * backoff, options.max_backoff);
+    if (!absl::IsUnavailable(status)) return status;
+    const std::optional<absl::Duration> pause = backoff.Next(environment.uniform());
+    if (!pause || environment.now() + *pause >= deadline) return status;
+    environment.sleep(*pause);
   }
 }
 

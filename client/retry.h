@@ -2,6 +2,7 @@
 #define PRECIS_CLIENT_RETRY_H_
 
 #include <functional>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -21,9 +22,23 @@ struct RetryEnvironment {
 // INVALID_ARGUMENT when the options make no sense.
 absl::Status CheckRetryOptions(const RetryOptions& options);
 
+// The pauses between one call's attempts. Pause n is initial_backoff * 2^(n-1), at most max_backoff, times a random factor
+// in [0.5, 1): clients that failed together do not come back together.
+class Backoff {
+ public:
+  explicit Backoff(const RetryOptions& options);
+  // After a failed attempt: how long to wait before the next one; nothing when the attempts are used up. `uniform` is a
+  // random number in [0, 1).
+  std::optional<absl::Duration> Next(double uniform);
+
+ private:
+  int attempts_left_;
+  absl::Duration pause_;
+  const absl::Duration max_pause_;
+};
+
 // Runs `call` until it returns anything but UNAVAILABLE, the attempts are used up, or the next pause would end after
-// `deadline`; returns its last status. Pause n is initial_backoff * 2^(n-1), at most max_backoff, times a random factor in
-// [0.5, 1): clients that failed together do not come back together.
+// `deadline`; returns its last status.
 absl::Status CallWithRetries(const RetryOptions& options, const RetryEnvironment& environment, absl::Time deadline,
                              const std::function<absl::Status()>& call);
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "client/cli/command.h"
+#include "client/cli/flags.h"
 #include "engine/base/status_macros.h"
 
 namespace precis::cli {
@@ -16,62 +17,36 @@ namespace {
 // Flags of every command, before or after its name.
 struct GlobalFlags {
   std::string server = "localhost:8001";
-  std::string timeout = "30s", load_timeout = "10m", wait_ready;
+  absl::Duration timeout = absl::Seconds(30), load_timeout = absl::Minutes(10);
+  std::string wait_ready;
   bool json = false;
   client::TlsOptions tls;
 
   void Register(CLI::App* app) {
-    const CLI::Validator is_duration(
-        [](const std::string& text) -> std::string {
-          absl::Duration duration;
-          const bool good = absl::ParseDuration(text, &duration) && duration > absl::ZeroDuration();
-          return good ? "" : "\"" + text + "\" is no duration such as 500ms, 30s or 10m";
-        },
-        "");
     app->add_option("--server", server, "Where the server listens")
         ->type_name("HOST:PORT")
         ->envname("PRECIS_SERVER")
         ->capture_default_str();
     app->add_flag("--json", json, "Print one JSON object on one line");
-    app->add_option("--timeout", timeout, "How long a call may take")
-        ->check(is_duration)
-        ->type_name("DURATION")
-        ->capture_default_str();
-    app->add_option("--load-timeout", load_timeout, "The same for load and unload")
-        ->check(is_duration)
-        ->type_name("DURATION")
-        ->capture_default_str();
+    AddDurationFlag(app, "--timeout", &timeout, "How long a call may take");
+    AddDurationFlag(app, "--load-timeout", &load_timeout, "The same for load and unload");
     app->add_flag("--wait-ready{60s}", wait_ready, "Wait for the server to be ready first; --wait-ready=5m for longer")
-        ->check(is_duration);
-    app->add_flag("--tls", tls.use_tls, "Speak TLS, trusting the system's certificate authorities");
-    app->add_option("--tls-ca", tls.ca_file, "Speak TLS, trusting these (PEM)")
-        ->type_name("FILE")
-        ->envname("PRECIS_TLS_CA");
-    app->add_option("--tls-cert", tls.cert_file, "This client's certificate (PEM)")
-        ->type_name("FILE")
-        ->envname("PRECIS_TLS_CERT");
-    app->add_option("--tls-key", tls.key_file, "Its private key (PEM)")->type_name("FILE")->envname("PRECIS_TLS_KEY");
-    app->add_option("--tls-server-name", tls.server_name, "Name that the server's certificate must bear")
-        ->type_name("NAME")
-        ->envname("PRECIS_TLS_SERVER_NAME");
+        ->check(IsDuration());
+    AddTlsFlags(app, &tls);
   }
 };
-
-absl::Duration DurationOf(const std::string& text) {
-  absl::Duration duration;
-  absl::ParseDuration(text, &duration);
-  return duration;
-}
 
 absl::StatusOr<Json> Execute(const GlobalFlags& flags, Command& command, std::ostream& err, bool err_is_terminal) {
   client::ClientOptions options;
   options.target = flags.server;
-  options.deadline = DurationOf(flags.timeout);
-  options.load_deadline = DurationOf(flags.load_timeout);
+  options.deadline = flags.timeout;
+  options.load_deadline = flags.load_timeout;
   options.tls = flags.tls;
   absl::StatusOr<std::unique_ptr<Client>> client = Client::Connect(options);
   if (!client.ok()) return UsageError(std::string(client.status().message()));
-  if (!flags.wait_ready.empty()) PRECIS_RETURN_IF_ERROR((*client)->WaitUntilServing(DurationOf(flags.wait_ready)));
+  if (absl::Duration patience; absl::ParseDuration(flags.wait_ready, &patience)) {
+    PRECIS_RETURN_IF_ERROR((*client)->WaitUntilServing(patience));
+  }
   Session session{client->get(), &err, err_is_terminal && !flags.json};
   return command.Run(session);
 }

@@ -14,20 +14,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/cli/exit_code.h"
 #include "precis/client.h"
 
 namespace precis::cli {
 
 using Json = nlohmann::ordered_json;
-
-// Exit codes of `precis`.
-inline constexpr int kDone = 0;
-inline constexpr int kRefused = 1;     // the server or the model said no
-inline constexpr int kWrongUsage = 2;  // the command line, or a file it names, is wrong
-
-// An error of the command line rather than the server's.
-absl::Status UsageError(const std::string& message);
-int ExitCode(const absl::Status& status);
 
 // What a command works with.
 struct Session {
@@ -71,9 +63,6 @@ ModelName SplitModelName(const std::string& name);
 
 // Loads one variant (its default one when `name` has no @variant) and shows the progress.
 absl::StatusOr<client::VariantStatus> LoadWithProgress(Session& session, const client::LoadVariantRequest& request);
-
-// "name=1,3,224,224" flags by name. UsageError when one is malformed.
-absl::StatusOr<std::map<std::string, std::vector<int64_t>>> ParseShapes(const std::vector<std::string>& flags);
 
 }  // namespace precis::cli
 

@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <random>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
+#include "client/cli/random_inputs.h"
 #include "client/cli/samples.h"
 #include "client/cli/table.h"
-#include "engine/base/float16.h"
 #include "engine/base/status_macros.h"
 #include "engine/tensor/npy.h"
 
@@ -109,7 +108,10 @@ class InferCommand final : public Command {
   absl::StatusOr<std::vector<client::Tensor>> Inputs(Session& session, const client::ModelMetadata& metadata) const {
     const int ways = (random_ ? 1 : 0) + (file_.empty() ? 0 : 1) + (inputs_.empty() ? 0 : 1);
     if (ways != 1) return UsageError("give either FILE, or --input NAME=FILE for each input, or --random");
-    if (random_) return RandomInputs(metadata);
+    if (random_) {
+      PRECIS_ASSIGN_OR_RETURN(const auto shapes, ParseShapes(shapes_));
+      return RandomInputs(metadata, shapes, seed_);
+    }
     if (file_.ends_with(".npz")) return ArchiveInputs();
     std::vector<client::Tensor> tensors;
     if (!file_.empty()) {
@@ -124,41 +126,6 @@ class InferCommand final : public Command {
       tensors.push_back(std::move(tensor));
     }
     return tensors;
-  }
-
-  absl::StatusOr<std::vector<client::Tensor>> RandomInputs(const client::ModelMetadata& metadata) const {
-    PRECIS_ASSIGN_OR_RETURN(auto shapes, ParseShapes(shapes_));
-    std::mt19937 engine(seed_);
-    std::vector<client::Tensor> tensors;
-    for (const client::TensorMetadata& input : metadata.inputs) {
-      const std::optional<DataType> type = DataTypeFromKServeName(input.datatype);
-      if (!type) return absl::UnimplementedError(absl::StrCat("input \"", input.name, "\" is ", input.datatype));
-      Shape shape = shapes.contains(input.name) ? shapes[input.name] : input.shape;
-      for (int64_t& dimension : shape) dimension = dimension < 0 ? 1 : dimension;
-      constexpr int64_t kMaxElements = int64_t{1} << 30;
-      if (CheckedNumElements(shape, kMaxElements) < 0)
-        return UsageError(absl::StrCat("--shape of ", input.name, " is too big"));
-      tensors.push_back(ToWire(input.name, RandomTensor(*type, shape, engine).view(), shape));
-    }
-    return tensors;
-  }
-
-  static Tensor RandomTensor(DataType type, const Shape& shape, std::mt19937& engine) {
-    Tensor tensor(type, shape);
-    std::uniform_real_distribution<float> uniform(0, 1);
-    for (int64_t i = 0; i < tensor.num_elements(); ++i) {
-      const float value = uniform(engine);
-      char* at = static_cast<char*>(tensor.data()) + i * static_cast<int64_t>(SizeOf(type));
-      const auto put = [at](const auto& element) { std::memcpy(at, &element, sizeof(element)); };
-      switch (type) {
-        case DataType::kF32: put(value); break;
-        case DataType::kF64: put(static_cast<double>(value)); break;
-        case DataType::kF16: put(F32ToF16(value)); break;
-        case DataType::kBF16: put(F32ToBF16(value)); break;
-        default: std::memset(at, 0, SizeOf(type)); *at = value < 0.5f ? 0 : 1;
-      }
-    }
-    return tensor;
   }
 
   absl::StatusOr<std::vector<client::Tensor>> ArchiveInputs() const {

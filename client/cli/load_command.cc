@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "client/cli/command.h"
 #include "client/cli/policy_flags.h"
+#include "client/cli/random_inputs.h"
 #include "client/cli/table.h"
 #include "client/cli/variant_json.h"
 

@@ -8,6 +8,7 @@
 #include "client/cli/command.h"
 #include "client/cli/html_page.h"
 #include "client/cli/plan_page.h"
+#include "client/cli/random_inputs.h"
 #include "client/cli/table.h"
 
 namespace precis::cli {

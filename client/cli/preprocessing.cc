@@ -1,11 +1,12 @@
 #include "client/cli/preprocessing.h"
 
+#include <CLI/CLI.hpp>
 #include <cstring>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "client/cli/command.h"
+#include "client/cli/exit_code.h"
 #include "engine/base/status_macros.h"
 
 namespace precis::cli {

@@ -3,7 +3,6 @@
 
 // How pictures become a model's input: from the flags, else from the model's precision.textproto, never from a guess.
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +11,10 @@
 #include "client/cli/image.h"
 #include "engine/tensor/tensor.h"
 #include "precis/types.h"
+
+namespace CLI {
+class App;
+}
 
 namespace precis::cli {
 

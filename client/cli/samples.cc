@@ -8,7 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "client/cli/command.h"
+#include "client/cli/exit_code.h"
 #include "engine/base/status_macros.h"
 #include "engine/tensor/npy.h"
 
@@ -150,9 +150,10 @@ std::pair<std::string, std::string> FirstTwoFields(const std::string& line) {
   return {fields[0], fields[1]};
 }
 
-absl::StatusOr<std::unique_ptr<SampleSet>> OpenImageFiles(const fs::path& folder, const client::ModelMetadata& metadata,
-                                                          const client::Preprocessing& preprocessing,
-                                                          const PreprocessingFlags& flags) {
+absl::StatusOr<std::unique_ptr<SampleSet>> OpenLabelledImages(const fs::path& folder,
+                                                              const client::ModelMetadata& metadata,
+                                                              const client::Preprocessing& preprocessing,
+                                                              const PreprocessingFlags& flags) {
   const fs::path table = folder / "labels.csv";
   std::ifstream lines(table);
   std::vector<std::string> files;
@@ -175,6 +176,27 @@ absl::StatusOr<std::unique_ptr<SampleSet>> OpenImageFiles(const fs::path& folder
   return std::make_unique<ImageFiles>(std::move(files), std::move(labels), preprocessing, std::move(input), &flags);
 }
 
+absl::StatusOr<std::unique_ptr<SampleSet>> OpenImages(std::vector<std::string> files,
+                                                      const client::ModelMetadata& metadata,
+                                                      const std::optional<client::Preprocessing>& preprocessing,
+                                                      const PreprocessingFlags& flags) {
+  if (!preprocessing) return PreprocessingIsMissing(metadata.name);
+  PRECIS_ASSIGN_OR_RETURN(client::TensorMetadata input, ImageInput(metadata, *preprocessing));
+  return std::make_unique<ImageFiles>(std::move(files), std::vector<int64_t>(), *preprocessing, std::move(input),
+                                      &flags);
+}
+
+// The images of a folder by name; none when it cannot be read.
+std::vector<std::string> ImagesIn(const fs::path& folder) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (IsImageName(entry.path().string())) files.push_back(entry.path().string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 absl::StatusOr<std::unique_ptr<SampleSet>> OpenImageArray(const fs::path& folder, const client::ModelMetadata& metadata,
                                                           std::optional<client::Preprocessing> preprocessing) {
   PRECIS_ASSIGN_OR_RETURN(Tensor images, ReadArray(folder / "images.npy"));
@@ -187,6 +209,28 @@ absl::StatusOr<std::unique_ptr<SampleSet>> OpenImageArray(const fs::path& folder
     return PreprocessingIsMissing(metadata.name);
   }
   return std::make_unique<ImageArray>(std::move(images), std::move(labels), std::move(preprocessing), std::move(input));
+}
+
+// Every input of the model must be there and none besides, with one number of samples.
+absl::Status CheckInputs(const std::map<std::string, Tensor>& inputs, const client::ModelMetadata& metadata,
+                         const std::string& where) {
+  for (const auto& [name, tensor] : inputs) {
+    const auto is_named = [&name = name](const client::TensorMetadata& input) { return input.name == name; };
+    if (std::none_of(metadata.inputs.begin(), metadata.inputs.end(), is_named)) {
+      return UsageError(absl::StrCat(where, ": model \"", metadata.name, "\" has no input \"", name, "\""));
+    }
+    const auto& [first_name, first] = *inputs.begin();
+    if (tensor.shape().empty() || first.shape().empty() || tensor.shape()[0] != first.shape()[0]) {
+      return UsageError(absl::StrCat(where, ": \"", name, "\" has ", tensor.shape().empty() ? 0 : tensor.shape()[0],
+                                     " samples, but \"", first_name, "\" has ",
+                                     first.shape().empty() ? 0 : first.shape()[0]));
+    }
+  }
+  for (const client::TensorMetadata& input : metadata.inputs) {
+    if (!inputs.contains(input.name)) return UsageError(absl::StrCat(where, " lacks input \"", input.name, "\""));
+  }
+  if (inputs.empty()) return UsageError(absl::StrCat("model \"", metadata.name, "\" has no inputs"));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<SampleSet>> OpenInputArrays(const fs::path& folder,
@@ -210,19 +254,41 @@ absl::StatusOr<std::unique_ptr<SampleSet>> OpenInputArrays(const fs::path& folde
   return std::make_unique<InputArrays>(std::move(inputs), std::move(labels));
 }
 
+absl::StatusOr<std::unique_ptr<SampleSet>> OpenArrayFile(const fs::path& path, const client::ModelMetadata& metadata) {
+  std::map<std::string, Tensor> inputs;
+  if (path.extension() == ".npz") {
+    absl::StatusOr<std::map<std::string, Tensor>> arrays = ReadNpz(path);
+    if (!arrays.ok()) return AsUsageError(arrays.status());
+    inputs = *std::move(arrays);
+  } else {
+    PRECIS_ASSIGN_OR_RETURN(const client::TensorMetadata input, ImageInput(metadata, {}));
+    PRECIS_ASSIGN_OR_RETURN(Tensor tensor, ReadArray(path));
+    inputs.emplace(input.name, std::move(tensor));
+  }
+  PRECIS_RETURN_IF_ERROR(CheckInputs(inputs, metadata, path));
+  return std::make_unique<InputArrays>(std::move(inputs), std::vector<int64_t>());
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SampleSet>> OpenSamples(const std::string& folder, const client::ModelMetadata& metadata,
+absl::StatusOr<std::unique_ptr<SampleSet>> OpenSamples(const std::string& name, const client::ModelMetadata& metadata,
                                                        const PreprocessingFlags& flags,
                                                        const std::optional<client::Preprocessing>& model) {
   PRECIS_ASSIGN_OR_RETURN(const std::optional<client::Preprocessing> preprocessing, flags.Merge(model));
-  const fs::path path = folder;
-  if (!fs::is_directory(path)) return UsageError(absl::StrCat(folder, ": is no folder"));
+  const fs::path path = name;
+  if (!fs::exists(path)) return UsageError(absl::StrCat(name, ": is no folder and no file"));
+  if (!fs::is_directory(path)) {
+    if (IsImageName(name)) return OpenImages({name}, metadata, preprocessing, flags);
+    return OpenArrayFile(path, metadata);
+  }
   if (fs::exists(path / "labels.csv")) {
     if (!preprocessing) return PreprocessingIsMissing(metadata.name);
-    return OpenImageFiles(path, metadata, *preprocessing, flags);
+    return OpenLabelledImages(path, metadata, *preprocessing, flags);
   }
   if (fs::exists(path / "images.npy")) return OpenImageArray(path, metadata, preprocessing);
+  if (std::vector<std::string> images = ImagesIn(path); !images.empty()) {
+    return OpenImages(std::move(images), metadata, preprocessing, flags);
+  }
   return OpenInputArrays(path, metadata);
 }
 

@@ -1,10 +1,14 @@
 #ifndef PRECIS_CLIENT_CLI_SAMPLES_H_
 #define PRECIS_CLIENT_CLI_SAMPLES_H_
 
-// A folder of samples for one model, in one of three forms:
+// Samples for one model: a folder in one of four forms, or one file.
 //   labels.csv       file,label[,…] a line, with or without a heading; the image files lie beside it or in images/
 //   images.npy       u8 [n,h,w,c] or [n,h,w], or already of the input's type; labels.npy [n] may lie beside it
 //   NAME.npy         one per input of the model, [n,…]; labels.npy [n] may lie beside them
+//   *.jpg *.png      images without labels, in the order of their names
+//   FILE.npy         for a model of one input, [n,…]
+//   FILE.npz         the inputs' arrays by name, [n,…] each
+//   FILE.jpg         one image
 
 #include <memory>
 #include <optional>
@@ -31,9 +35,9 @@ class SampleSet {
   virtual absl::StatusOr<Sample> Get(int64_t row) const = 0;
 };
 
-// UsageError: the folder has none of the three forms; or its images need preprocessing and neither `flags` nor `model`
+// UsageError: `path` has none of the forms; or its images need preprocessing and neither `flags` nor `model`
 // (the model's own settings) says which. `flags` and `metadata` must outlive the set.
-absl::StatusOr<std::unique_ptr<SampleSet>> OpenSamples(const std::string& folder, const client::ModelMetadata& metadata,
+absl::StatusOr<std::unique_ptr<SampleSet>> OpenSamples(const std::string& path, const client::ModelMetadata& metadata,
                                                        const PreprocessingFlags& flags,
                                                        const std::optional<client::Preprocessing>& model);
 

@@ -132,6 +132,59 @@ TEST_F(SamplesTest, OneArrayForEachInput) {
   EXPECT_THAT(sample->inputs[1].Values<int64_t>(), ElementsAre(1, 0));
 }
 
+TEST_F(SamplesTest, ImagesNeedNoLabels) {
+  const std::string png(reinterpret_cast<const char*>(kPng), sizeof(kPng));
+  Write("b.png", png);
+  Write("a.png", png);
+  const auto samples = Open(image_model_, client::Preprocessing());
+  ASSERT_TRUE(samples.ok()) << samples.status();
+  EXPECT_EQ((*samples)->size(), 2);
+  const auto sample = (*samples)->Get(1);
+  ASSERT_TRUE(sample.ok()) << sample.status();
+  EXPECT_FALSE(sample->label.has_value());
+  EXPECT_THAT(sample->inputs[0].Values<float>(), ::testing::Each(9.0f / 255));
+
+  const auto one = OpenSamples(folder_ / "b.png", image_model_, flags_, client::Preprocessing());
+  ASSERT_TRUE(one.ok()) << one.status();
+  EXPECT_EQ((*one)->size(), 1);
+  ExpectUsageError(image_model_, "--mean");
+}
+
+TEST_F(SamplesTest, ArrayFilesHoldAllInputs) {
+  const Tensor ids = Tensor::From<int64_t>({2, 2}, {1, 2, 3, 4}), mask = Tensor::From<int64_t>({2, 2}, {1, 1, 1, 0});
+  Write("both.npz", FormatNpz({{"ids", ids.view()}, {"mask", mask.view()}}));
+  const auto samples = OpenSamples(folder_ / "both.npz", text_model_, flags_, std::nullopt);
+  ASSERT_TRUE(samples.ok()) << samples.status();
+  const auto sample = (*samples)->Get(1);
+  ASSERT_TRUE(sample.ok());
+  EXPECT_THAT(sample->inputs[0].Values<int64_t>(), ElementsAre(3, 4));
+  EXPECT_THAT(sample->inputs[1].Values<int64_t>(), ElementsAre(1, 0));
+
+  WriteArray("x.npy", Tensor::From<float>({2, 3, 1, 1}, {1, 2, 3, 4, 5, 6}));
+  const auto single = OpenSamples(folder_ / "x.npy", image_model_, flags_, std::nullopt);
+  ASSERT_TRUE(single.ok()) << single.status();
+  EXPECT_EQ((*single)->Get(0)->inputs[0].name, "x");
+}
+
+TEST_F(SamplesTest, ArrayFilesThatDoNotFitAreRefused) {
+  const auto error = [&](const std::string& name, const client::ModelMetadata& metadata) {
+    const absl::Status status = OpenSamples(folder_ / name, metadata, flags_, std::nullopt).status();
+    EXPECT_EQ(ExitCode(status), kWrongUsage) << status;
+    return std::string(status.message());
+  };
+  const Tensor two = Tensor::From<int64_t>({2, 2}, {1, 2, 3, 4}), one = Tensor::From<int64_t>({1, 2}, {1, 1});
+  Write("lacking.npz", FormatNpz({{"ids", two.view()}}));
+  EXPECT_THAT(error("lacking.npz", text_model_), HasSubstr("lacks input \"mask\""));
+  Write("strange.npz", FormatNpz({{"ids", two.view()}, {"mask", two.view()}, {"other", two.view()}}));
+  EXPECT_THAT(error("strange.npz", text_model_), HasSubstr("has no input \"other\""));
+  Write("uneven.npz", FormatNpz({{"ids", two.view()}, {"mask", one.view()}}));
+  EXPECT_THAT(error("uneven.npz", text_model_), HasSubstr("\"mask\" has 1 samples, but \"ids\" has 2"));
+  WriteArray("two.npy", two);
+  EXPECT_THAT(error("two.npy", text_model_), HasSubstr("2 inputs"));
+  Write("garbage.npy", "no array");
+  EXPECT_THAT(error("garbage.npy", image_model_), HasSubstr("garbage.npy"));
+}
+
 TEST_F(SamplesTest, IncompleteFoldersAreRefused) {
   ExpectUsageError(text_model_, "neither labels.csv nor images.npy nor ids.npy");
   WriteArray("ids.npy", Tensor::From<int64_t>({2, 2}, {1, 2, 3, 4}));

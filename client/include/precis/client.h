@@ -49,7 +49,8 @@ struct ClientOptions {
 
 }  // namespace client
 
-// One connection to one server. Thread-safe: any number of threads may call at once.
+// One connection to one server; or, where the target is dns:///precis:8001 or ipv4:A:8001,B:8001, one to each address that it stands
+// for, and calls go to them in turn. Thread-safe: any number of threads may call at once.
 //
 // Every method returns the server's own status code and message, besides: UNAVAILABLE when the server cannot be reached
 // (after the retries), DEADLINE_EXCEEDED when the deadline passed, INTERNAL when the reply contradicts itself.
