@@ -37,7 +37,8 @@ MAY_INCLUDE = {
     "client": {"proto"},
     # Reads .npy files and measures accumulators on a model's layers by itself; the library itself does neither.
     "client/cli": {"client", "stats", "engine", "engine/base", "engine/tensor", "engine/accumulate"},
-    "loadtest": {"proto", "client"},
+    # Sends serialized requests through gRPC's asynchronous calls, over the client's own channels; reads samples as `precis` does.
+    "loadtest": {"proto", "client", "stats", "engine/base", "engine/tensor"},
     # The server sees the engine through its facade and the types that the facade speaks in.
     "server/config": {"engine", "engine/base", "engine/tensor", "proto"},
     "server/metrics": {"engine", "engine/base", "engine/tensor", "stats"},
