@@ -1,5 +1,5 @@
-// Retries of calls that failed with UNAVAILABLE: the one code that says the server has not begun the work, so that making
-// the call again is safe. Exponential backoff with jitter.
+// Retries of calls whose server was not there, or went away. Inference changes nothing on a server, so that running a call
+// twice is safe. Exponential backoff with jitter.
 
 #include "client/retry.h"
 
@@ -30,6 +30,10 @@ absl::Status CheckRetryOptions(const RetryOptions& options) {
   return absl::OkStatus();
 }
 
+bool IsWorthARetry(absl::StatusCode code) {
+  return code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kCancelled;
+}
+
 Backoff::Backoff(const RetryOptions& options)
     : attempts_left_(options.max_attempts - 1), pause_(options.initial_backoff), max_pause_(options.max_backoff) {}
 
@@ -46,7 +50,7 @@ absl::Status CallWithRetries(const RetryOptions& options, const RetryEnvironment
   Backoff backoff(options);
   for (;;) {
     absl::Status status = call();
-    if (!absl::IsUnavailable(status)) return status;
+    if (!IsWorthARetry(status.code())) return status;
     const std::optional<absl::Duration> pause = backoff.Next(environment.uniform());
     if (!pause || environment.now() + *pause >= deadline) return status;
     environment.sleep(*pause);

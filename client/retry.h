@@ -22,6 +22,10 @@ struct RetryEnvironment {
 // INVALID_ARGUMENT when the options make no sense.
 absl::Status CheckRetryOptions(const RetryOptions& options);
 
+// Whether a call that failed so is worth making again: UNAVAILABLE, and CANCELLED, which nobody on this side asks for: a gRPC
+// server that shuts down answers so to calls that reach it in that moment.
+bool IsWorthARetry(absl::StatusCode code);
+
 // The pauses between one call's attempts. Pause n is initial_backoff * 2^(n-1), at most max_backoff, times a random factor
 // in [0.5, 1): clients that failed together do not come back together.
 class Backoff {
@@ -37,7 +41,7 @@ class Backoff {
   const absl::Duration max_pause_;
 };
 
-// Runs `call` until it returns anything but UNAVAILABLE, the attempts are used up, or the next pause would end after
+// Runs `call` until it returns anything that is not worth a retry, the attempts are used up, or the next pause would end after
 // `deadline`; returns its last status.
 absl::Status CallWithRetries(const RetryOptions& options, const RetryEnvironment& environment, absl::Time deadline,
                              const std::function<absl::Status()>& call);

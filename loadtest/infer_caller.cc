@@ -85,7 +85,7 @@ void InferCaller::Attempt(Call* call) {
 
 void InferCaller::OnEvent(Call* call) {
   if (std::exchange(call->pausing, false)) return Attempt(call);
-  if (call->status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+  if (client::IsWorthARetry(static_cast<absl::StatusCode>(call->status.error_code()))) {
     const std::optional<absl::Duration> pause = call->backoff.Next(client::RetryEnvironment::System().uniform());
     if (pause && absl::Now() + *pause < call->deadline) {
       ++call->retries;

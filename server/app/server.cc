@@ -27,8 +27,9 @@ namespace precis::server {
 namespace {
 
 constexpr char kLoadAll[] = "all";
-// Given to calls that are left when the requests in flight are done: streams between two requests, health watches.
-constexpr absl::Duration kCallGrace = absl::Milliseconds(100);
+// Given to calls that are left when the requests in flight are answered: answers on their way to the client where the CPU is
+// short. Streams between two requests and health watches do not end by themselves and use it up.
+constexpr absl::Duration kCallGrace = absl::Milliseconds(500);
 
 // Counts answers of loads that end on several threads; the last one reports.
 struct LoadTally {

@@ -78,9 +78,14 @@ TEST_F(RetryTest, NoPauseRunsPastTheDeadline) {
   EXPECT_LT(now_, start_ + absl::Milliseconds(250));
 }
 
+TEST_F(RetryTest, ServerThatShutsDownUnderACallIsAskedAgain) {
+  EXPECT_TRUE(Call(kOptions, absl::Seconds(10), 1, absl::CancelledError("")).ok());
+  EXPECT_EQ(calls_, 2);
+}
+
 TEST_F(RetryTest, OtherCodesAreNotRetried) {
   for (int code = 1; code <= 16; ++code) {
-    if (code == static_cast<int>(absl::StatusCode::kUnavailable)) continue;
+    if (IsWorthARetry(static_cast<absl::StatusCode>(code))) continue;
     calls_ = 0;
     const absl::Status failure(static_cast<absl::StatusCode>(code), "no");
     EXPECT_EQ(Call(kOptions, absl::Seconds(10), 1, failure), failure);

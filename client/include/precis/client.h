@@ -31,8 +31,9 @@ struct TlsOptions {
   std::string server_name;  // name the server's certificate must bear; empty: that of the target
 };
 
-// A call that fails with UNAVAILABLE (nothing else) is made again after a pause that doubles each time, with jitter, as
-// long as attempts and the call's deadline allow.
+// A call that fails with UNAVAILABLE, or with CANCELLED by a server that shuts down (nothing else), is made again after a
+// pause that doubles each time, with jitter, as long as attempts and the call's deadline allow. A call that was in flight when
+// its server was killed is UNAVAILABLE too, so it may run twice.
 struct RetryOptions {
   int max_attempts = 4;  // the first one included; 1: no retries
   absl::Duration initial_backoff = absl::Milliseconds(50);
