@@ -206,6 +206,12 @@ TEST(TrafficProcessTest, ShadowsCompareTheBaselinesAnswersAndTheVariants) {
     drift = Drift(server, "identity@bf16");
   }
   EXPECT_EQ(drift.samples() + drift.dropped_samples(), 20);
+  // A busy machine may have had no processor to spare for any of them.
+  for (int i = 0; i < 600 && drift.samples() < 5; ++i) {
+    Answerer(server, IdentityRequest("identity@bf16", {1.001F, 2}));
+    absl::SleepFor(absl::Milliseconds(50));
+    drift = Drift(server, "identity@bf16");
+  }
   EXPECT_GE(drift.samples(), 5);
   EXPECT_EQ(drift.baseline(), "fp32");
   EXPECT_GT(drift.cosine().value(), 0.999);
