@@ -166,7 +166,8 @@ class LiveRun : public std::enable_shared_from_this<LiveRun> {
         std::llround(std::chrono::duration<double>(options_.duration) / std::chrono::duration<double>(window_)));
     const int first = std::max(0, last - covered);
     const Clock::time_point from = begin_ + first * window_, to = result.interrupted ? end : begin_ + last * window_;
-    result.seconds = std::max(0.0, std::chrono::duration<double>(to - from).count());
+    // A third of a duration is cut to a nanosecond; three of them are shown as the duration again.
+    result.seconds = std::max(0.0, std::round(std::chrono::duration<double>(to - from).count() * 1e6) / 1e6);
     for (int i = first; i < whole; ++i) result.windows.push_back(recorder_.Window(i));
     result.total = recorder_.Sum(first, last);
     result.outside = recorder_.Outside(first, last);
