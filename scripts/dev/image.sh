@@ -48,7 +48,8 @@ ensure_base_image() {
   local uri directory
   uri=$(find_mirror)
   directory=$(mktemp -d "$precis_cache/new-base-XXXXXX")
-  trap 'rm -rf --one-file-system "$directory"' EXIT
+  # shellcheck disable=SC2064  # the name is gone by then
+  trap "rm -rf --one-file-system '$directory'" EXIT
   make_base "$directory" "$uri"
   tar -C "$directory" -c --one-file-system . | "${engine[@]}" import -q - "$base_image" > /dev/null
   rm -rf --one-file-system "$directory"
@@ -93,7 +94,8 @@ build_image() {
   local name=$1 files version flags=() revision=unknown created=""
   shift
   files=$(mktemp -d)
-  trap 'rm -rf "$files"' EXIT
+  # shellcheck disable=SC2064  # the name is gone by then
+  trap "rm -rf '$files'" EXIT
   write_build_secrets "$files"
   version=$(sed -n 's/^project(precis VERSION \([0-9.]*\).*/\1/p' "$checkout/CMakeLists.txt")
   if git -C "$checkout" rev-parse HEAD > /dev/null 2>&1; then
