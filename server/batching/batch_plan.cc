@@ -216,17 +216,20 @@ absl::StatusOr<BatchPlan> BatchPlan::Measure(const Variant& variant, int64_t max
     for (Shape& shape : shapes) shape[0] = size;
     return shapes;
   };
-  const bool has_16_bit_layers = Has16BitLayers(variant.info().policy);
-  const bool one_only =
-      has_16_bit_layers || std::any_of(variant.inputs().begin(), variant.inputs().end(),
-                                       [](const TensorSpec& spec) { return spec.shape[0] != kUnknownDim; });
+  std::string why_only_one;
+  if (Has16BitLayers(variant.info().policy)) {
+    why_only_one = "16-bit layers may answer a larger run in bits that a probe does not tell apart";
+  } else if (std::any_of(variant.inputs().begin(), variant.inputs().end(),
+                         [](const TensorSpec& spec) { return spec.shape[0] != kUnknownDim; })) {
+    why_only_one = "the network is written for batches of one size";
+  }
   PRECIS_ASSIGN_OR_RETURN(auto session, variant.NewSession());
   Prober prober(variant, std::move(session));
   std::vector<Measured> measured;
   double least = std::numeric_limits<double>::infinity();
   int in_vain = 0;
   std::string failure;
-  for (const int64_t size : one_only ? std::vector<int64_t>{1} : Candidates(max_size, preferred)) {
+  for (const int64_t size : !why_only_one.empty() ? std::vector<int64_t>{1} : Candidates(max_size, preferred)) {
     absl::StatusOr<Measured> one = prober.Measure(size);
     if (!one.ok() && size == 1) return one.status();
     if (!one.ok()) {  // the network is written for one item: a Reshape to fixed numbers, say
@@ -244,13 +247,9 @@ absl::StatusOr<BatchPlan> BatchPlan::Measure(const Variant& variant, int64_t max
     in_vain = pays ? 0 : in_vain + 1;
     if (in_vain > kPatience) break;
   }
-  BatchPlan plan = Choose(measured, max_size);
+  BatchPlan plan = Choose(measured, max_size, why_only_one);
   plan.item_shapes_ = with_batch(1);
   plan.reason_ += failure;
-  if (has_16_bit_layers) {
-    plan.reason_ =
-        "requests run item by item: 16-bit layers may answer a larger run in bits that a probe does not tell apart";
-  }
   for (const Measured& m : measured) {
     const bool used = std::find(plan.sizes_.begin(), plan.sizes_.end(), m.size) != plan.sizes_.end();
     if (!used && with_batch(m.size) != variant.info().input_shapes) variant.DropPlan(shapes);
@@ -258,7 +257,7 @@ absl::StatusOr<BatchPlan> BatchPlan::Measure(const Variant& variant, int64_t max
   return plan;
 }
 
-BatchPlan BatchPlan::Choose(const std::vector<Measured>& measured, int64_t max_size) {
+BatchPlan BatchPlan::Choose(const std::vector<Measured>& measured, int64_t max_size, const std::string& why_only_one) {
   std::vector<const Measured*> best = SizesAbove(measured[0], measured);
   for (size_t i = 1; i < measured.size(); ++i) {
     if (measured[i].items.empty() || measured[i].time > (1 + kMayCost) * measured[0].time) continue;
@@ -268,6 +267,10 @@ BatchPlan BatchPlan::Choose(const std::vector<Measured>& measured, int64_t max_s
   BatchPlan plan;
   for (const Measured* m : best) plan.sizes_.push_back(m->size);
   plan.runs_ = CheapestRuns(best, max_size);
+  if (!why_only_one.empty()) {
+    plan.reason_ = absl::StrCat("requests run item by item: ", why_only_one);
+    return plan;
+  }
   std::vector<int64_t> differ;
   for (const Measured& m : measured) {
     if (m.size > best[0]->size && !SameBits(m, *best[0])) differ.push_back(m.size);

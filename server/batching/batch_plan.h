@@ -35,8 +35,10 @@ class BatchPlan {
   // be used are dropped. Takes a few runs of each size. Errors: the engine's.
   static absl::StatusOr<BatchPlan> Measure(const Variant& variant, int64_t max_size,
                                            const std::vector<int64_t>& preferred);
-  // The decision alone, from sizes in ascending order, the first of which is 1.
-  static BatchPlan Choose(const std::vector<Measured>& measured, int64_t max_size);
+  // The decision alone, from sizes in ascending order, the first of which is 1. `why_only_one`: why no other size was measured, where none was
+  // to be.
+  static BatchPlan Choose(const std::vector<Measured>& measured, int64_t max_size,
+                          const std::string& why_only_one = "");
 
   // Sizes of the runs, in order, that together take `items` (1 to max_size) items; the last one may be padded.
   const std::vector<int64_t>& Runs(int64_t items) const { return runs_[static_cast<size_t>(items)]; }
