@@ -49,7 +49,9 @@ struct Report {
   int64_t overflows = 0;    // additions that made a finite sum infinite
   int64_t saturations = 0;  // s16: additions that met a bound
   double sum_ratio = 0;     // least-squares slope of the accumulated sums over the exact ones: 1 when nothing is lost
-  double relative_rms_error = 0;  // sqrt(sum of (accumulated - exact)^2 / sum of exact^2); infinite after an overflow
+  // sqrt(sum of (accumulated - exact)^2 / sum of exact^2); infinite after an overflow. Of n random dot products behind a ReLU its standard
+  // error is about 1.1 / sqrt(n) of it (measured at K = 4608, f16 and bf16).
+  double relative_rms_error = 0;
 
   double swamped_ratio() const {
     return additions == 0 ? 0 : static_cast<double>(swamped) / static_cast<double>(additions);

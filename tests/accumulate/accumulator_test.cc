@@ -151,17 +151,37 @@ TEST(SwampingTest, LongUniformSumsLoseWhatTheLiteratureSays) {
   }
 }
 
-// The same of errors. These figures have two digits and the noise of a few hundred dot products: from seed to seed ours moved by
-// 5 % at 2000.
-TEST(SwampingTest, DotProductsBehindAReluErrAsTheLiteratureSays) {
-  const Dots dots = ReluGaussianDots(2048, 4608, 1);
-  const auto error = [&](const Accumulation& how) { return Measure(dots, how).relative_rms_error; };
-  EXPECT_NEAR(error(In(Accumulator::kF16)) / 6.4e-3, 1, 0.1);
-  EXPECT_NEAR(error(In(Accumulator::kF16, 64, true)) / 1.5e-3, 1, 0.1);
-  EXPECT_NEAR(error(In(Accumulator::kF16, 64)) / 8.5e-4, 1, 0.1);
-  EXPECT_NEAR(error(In(Accumulator::kBF16)) / 5.7e-2, 1, 0.1);
-  EXPECT_NEAR(error(In(Accumulator::kBF16, 64, true)) / 1.3e-2, 1, 0.1);
-  EXPECT_NEAR(error(In(Accumulator::kBF16, 64)) / 7.2e-3, 1, 0.1);
+// The same of errors.
+
+// Relative RMS errors of dot products behind a ReLU, K = 4608, against two sources. `published`: two digits, of an unknown number of dot
+// products. They carry its noise: 256 have a standard error of 6 to 8 %, 2048 of 2.4 %, and from f16 to bf16, where every rounding is
+// eight times coarser, the figures grow by 8.9, 8.7 and 8.5. `independent`: NumPy's float16, and bf16 by rounding the bits of float32, over
+// 40,000 dot products (standard error 0.5 to 0.6 %; they grow by 7.7, 8.0 and 8.1).
+TEST(SwampingTest, DotProductsBehindAReluErrAsOtherImplementationsDo) {
+  struct Row {
+    Accumulation how;
+    double published, independent;
+  };
+  const Row rows[] = {
+      {In(Accumulator::kF16), 6.4e-3, 7.044e-3},
+      {In(Accumulator::kF16, 64, true), 1.5e-3, 1.554e-3},
+      {In(Accumulator::kF16, 64), 8.5e-4, 8.909e-4},
+      {In(Accumulator::kBF16), 5.7e-2, 5.457e-2},
+      {In(Accumulator::kBF16, 64, true), 1.3e-2, 1.246e-2},
+      {In(Accumulator::kBF16, 64), 7.2e-3, 7.198e-3},
+  };
+  std::vector<double> squares(std::size(rows), 0.0);
+  constexpr uint32_t kSeeds = 8;  // of 2048 dot products each: together a standard error of 0.9 %
+  for (uint32_t seed = 1; seed <= kSeeds; ++seed) {
+    const Dots dots = ReluGaussianDots(2048, 4608, seed);
+    for (size_t i = 0; i < squares.size(); ++i)
+      squares[i] += std::pow(Measure(dots, rows[i].how).relative_rms_error, 2) / kSeeds;
+  }
+  for (size_t i = 0; i < squares.size(); ++i) {
+    const double error = std::sqrt(squares[i]);
+    EXPECT_NEAR(error / rows[i].independent, 1, 0.03) << i << ": " << error;
+    EXPECT_NEAR(error / rows[i].published, 1, 0.12) << i << ": " << error;
+  }
 }
 
 }  // namespace
