@@ -299,6 +299,7 @@ PrecisionSearch FromMessage(const precis::v1::PrecisionSearch& message) {
     PrecisionSearch::Point point;
     for (const auto& count : from.layers()) point.layers[NameOf(count.precision())] = count.layers();
     if (from.has_sqnr_db()) point.sqnr_db = from.sqnr_db();
+    if (from.has_sqnr_db_low()) point.sqnr_db_low = from.sqnr_db_low();
     if (from.has_top1_disagreement()) point.top1_disagreement = from.top1_disagreement();
     if (from.has_expected_sqnr_db()) point.expected_sqnr_db = from.expected_sqnr_db();
     point.expected_us = from.expected_us();

@@ -46,6 +46,7 @@ Json SearchJson(const client::PrecisionSearch& search) {
   for (const auto& point : search.points) {
     points.push_back({{"layers", point.layers},
                       {"sqnr_db", OrNull(point.sqnr_db)},
+                      {"sqnr_db_low", OrNull(point.sqnr_db_low)},
                       {"top1_disagreement", OrNull(point.top1_disagreement)},
                       {"expected_sqnr_db", OrNull(point.expected_sqnr_db)},
                       {"expected_us", point.expected_us},
@@ -72,7 +73,7 @@ void PrintSearch(const Json& search, std::ostream& out) {
   const bool met = search["budget_met"];
   out << "\nsearched over " << search["samples"] << " samples for " << search["budget"].get<std::string>() << ": "
       << (met ? "met" : absl::StrCat("not met, ", search["reason"].get<std::string>())) << "\n";
-  Table table({">SQNR dB", ">EXPECTED", ">CHANGED %", ">TIME us", ">EXPECTED", ">WEIGHTS", "LAYERS", ""});
+  Table table({">SQNR dB", ">AT LEAST", ">EXPECTED", ">CHANGED %", ">TIME us", ">EXPECTED", ">WEIGHTS", "LAYERS", ""});
   for (const Json& point : search["points"]) {
     const auto number = [&](const char* key, double factor) {
       return point[key].is_null() ? NAN : factor * point[key].get<double>();
@@ -81,9 +82,9 @@ void PrintSearch(const Json& search, std::ostream& out) {
     for (const auto& [precision, count] : point["layers"].items())
       absl::StrAppend(&layers, layers.empty() ? "" : " ", precision, ":", count.get<int>());
     table.AddRow({point["sqnr_db"].is_null() ? "exact" : FormatNumber(number("sqnr_db", 1), 2),
-                  FormatNumber(number("expected_sqnr_db", 1), 2), FormatNumber(number("top1_disagreement", 100), 1),
-                  FormatNumber(point["time_us"], 0), FormatNumber(point["expected_us"], 0),
-                  FormatBytes(point["weight_bytes"]), layers,
+                  FormatNumber(number("sqnr_db_low", 1), 2), FormatNumber(number("expected_sqnr_db", 1), 2),
+                  FormatNumber(number("top1_disagreement", 100), 1), FormatNumber(point["time_us"], 0),
+                  FormatNumber(point["expected_us"], 0), FormatBytes(point["weight_bytes"]), layers,
                   point["chosen"].get<bool>()   ? "<- chosen"
                   : point["pareto"].get<bool>() ? "Pareto"
                                                 : ""});

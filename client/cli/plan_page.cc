@@ -197,7 +197,8 @@ std::string Summary(const Json& plan) {
   if (chosen == nullptr) return html;
   absl::StrAppend(&html, "<div class=\"cards\">",
                   Card(absl::StrFormat("%.2f ms", (*chosen)["time_us"].get<double>() / 1e3), "time, one run"),
-                  Card(Db((*chosen)["sqnr_db"]), "SQNR against FP32"));
+                  Card(Db((*chosen)["sqnr_db"]), "SQNR against FP32"),
+                  Card(Db((*chosen)["sqnr_db_low"]), "at least, with 95 % confidence"));
   if (const Json& top1 = (*chosen)["top1_disagreement"]; !top1.is_null())
     absl::StrAppend(&html, Card(absl::StrFormat("%.1f %%", 100 * top1.get<double>()), "predictions changed"));
   absl::StrAppend(&html, Card(FormatBytes((*chosen)["weight_bytes"]), "weights"),
@@ -207,14 +208,15 @@ std::string Summary(const Json& plan) {
 
 std::string PointTable(const Json& search) {
   std::string html =
-      "<div class=\"scroll\"><table><tr><th class=\"n\">SQNR</th><th class=\"n\">Changed top-1</th><th "
+      "<div class=\"scroll\"><table><tr><th class=\"n\">SQNR</th><th class=\"n\">At least (95&nbsp;%)</th><th "
+      "class=\"n\">Changed top-1</th><th "
       "class=\"n\">Time</th><th class=\"n\">Whole runs</th>"
       "<th class=\"n\">Weights</th><th>Layers</th><th></th></tr>\n";
   for (const Json& point : search["points"]) {
     const bool chosen = point["chosen"].get<bool>();
     const Json& top1 = point["top1_disagreement"];
     absl::StrAppend(&html, chosen ? "<tr class=\"chosen\">" : "<tr>", "<td class=\"n\">", Db(point["sqnr_db"]),
-                    "</td><td class=\"n\">",
+                    "</td><td class=\"n\">", Db(point["sqnr_db_low"]), "</td><td class=\"n\">",
                     top1.is_null() ? std::string("–") : absl::StrFormat("%.1f %%", 100 * top1.get<double>()),
                     absl::StrFormat("</td><td class=\"n\">%.2f ms</td><td class=\"n\">%.2f ms</td><td class=\"n\">",
                                     point["expected_us"].get<double>() / 1e3, point["time_us"].get<double>() / 1e3),

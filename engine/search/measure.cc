@@ -107,9 +107,13 @@ absl::StatusOr<Score> Measure::ScoreOf(CompiledNetwork& network, int64_t count, 
   Score score;
   for (size_t o = 0; o < fidelity.size(); ++o) {
     if (fidelity[o].samples() == 0) continue;
-    const double db = fidelity[o].SqnrDb().value;
-    const double noise = fidelity[o].nonfinite_samples() > 0 ? kMostNoise : std::pow(10, -db / 10);
-    if (!std::isnan(noise)) score.noise = std::max(score.noise, std::min(noise, kMostNoise));
+    const stats::Estimate sqnr = fidelity[o].SqnrDb();
+    const auto add = [&](double db, double& worst) {
+      const double noise = fidelity[o].nonfinite_samples() > 0 ? kMostNoise : std::pow(10, -db / 10);
+      if (!std::isnan(noise)) worst = std::max(worst, std::min(noise, kMostNoise));
+    };
+    add(sqnr.value, score.noise);
+    add(sqnr.interval ? sqnr.interval->low : sqnr.value, score.noise_high);
     if (static_cast<int>(o) == class_output_) score.disagreement = 1 - fidelity[o].Agreement().value;
   }
   return score;

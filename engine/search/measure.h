@@ -18,7 +18,8 @@ namespace precis::search {
 
 // Outputs of one network against f32's.
 struct Score {
-  double noise = 0;  // energy of the error over that of the signal, of the worst output; at most kMostNoise
+  double noise = 0;       // energy of the error over that of the signal, of the worst output; at most kMostNoise
+  double noise_high = 0;  // upper end of its 95 % interval
   std::optional<double> disagreement;  // share of predictions that differ; none where no output holds class scores
 };
 

@@ -33,6 +33,7 @@ struct LayerFinding {
 struct Point {
   std::map<quant::Precision, int> layers;  // how many at each precision
   double sqnr_db = 0;                      // of the worst output, over Report::samples; +infinity: equal to f32
+  double sqnr_low_db = 0;                  // lower end of its 95 % interval: what the budget is held against
   std::optional<double> top1_disagreement;
   double expected_sqnr_db = 0;  // by the sum of the layers' noises; that of a uniform network is as measured
   double expected_us = 0;       // the sum of the layers' and borders' times: what the search compares

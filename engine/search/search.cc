@@ -161,10 +161,11 @@ class Searcher {
     PRECIS_ASSIGN_OR_RETURN(trial.point.time_us, measure_->TimeOf(*network));
     for (size_t l = 0; l < layers_.size(); ++l) ++trial.point.layers[PrecisionOf(assignment, l)];
     trial.point.sqnr_db = trial.point.expected_sqnr_db = ToDb(score.noise);
+    trial.point.sqnr_low_db = ToDb(score.noise_high);
     trial.point.top1_disagreement = score.disagreement;
     trial.point.weight_bytes = WeightBytes(*network);
     trial.point.meets_budget =
-        (!budget_.min_sqnr_db || trial.point.sqnr_db >= *budget_.min_sqnr_db) &&
+        (!budget_.min_sqnr_db || trial.point.sqnr_low_db >= *budget_.min_sqnr_db) &&
         (!budget_.max_top1_disagreement || *score.disagreement <= *budget_.max_top1_disagreement);
     if (keep != nullptr) *keep = std::move(network);
     return trial;
@@ -277,12 +278,12 @@ class Searcher {
       const size_t before = trials_.size();
       PRECIS_ASSIGN_OR_RETURN(const size_t at, TryOnce(assignment));
       const Point& point = trials_[at].point;
-      const double expected = NoiseOf(problem_, assignment), seen = FromDb(point.sqnr_db);
+      const double expected = NoiseOf(problem_, assignment), seen = FromDb(point.sqnr_low_db);
       if (point.meets_budget) {
-        const bool tight = !budget_.min_sqnr_db || point.sqnr_db < *budget_.min_sqnr_db + kSlackDb;
+        const bool tight = !budget_.min_sqnr_db || point.sqnr_low_db < *budget_.min_sqnr_db + kSlackDb;
         if (tight || at < before || seen <= 0 || expected <= 0) break;
         bound = allowed * expected / seen;  // room is left
-      } else if (budget_.min_sqnr_db && point.sqnr_db < *budget_.min_sqnr_db && seen > 0) {
+      } else if (budget_.min_sqnr_db && point.sqnr_low_db < *budget_.min_sqnr_db && seen > 0) {
         if (expected <= 0) break;  // nothing more exact to choose
         bound = std::min(bound, expected) * std::min(allowed / seen, 0.97);
       } else {
@@ -316,7 +317,7 @@ class Searcher {
       if (a.point.meets_budget != b.point.meets_budget) return a.point.meets_budget;
       if (a.point.meets_budget) return CostOf(a.point) < CostOf(b.point);
       if (!budget_.min_sqnr_db) return *a.point.top1_disagreement < *b.point.top1_disagreement;
-      return a.point.sqnr_db > b.point.sqnr_db;
+      return a.point.sqnr_low_db > b.point.sqnr_low_db;
     };
     return static_cast<size_t>(std::min_element(trials_.begin(), trials_.end(), better) - trials_.begin());
   }
@@ -324,9 +325,10 @@ class Searcher {
   std::string ReasonFor(const Point& best) const {
     if (best.meets_budget) return "";
     std::string reason;
-    if (budget_.min_sqnr_db && best.sqnr_db < *budget_.min_sqnr_db) {
-      reason = absl::StrFormat("the best network found reaches %.1f dB of the %.1f dB asked for", best.sqnr_db,
-                               *budget_.min_sqnr_db);
+    if (budget_.min_sqnr_db && best.sqnr_low_db < *budget_.min_sqnr_db) {
+      reason = absl::StrFormat(
+          "the best network found reaches %.1f dB (at least %.1f with 95 %% confidence) of the %.1f dB asked for",
+          best.sqnr_db, best.sqnr_low_db, *budget_.min_sqnr_db);
     } else {
       reason = absl::StrFormat("the best network found changes %.1f %% of the predictions, %.1f %% may change",
                                100 * *best.top1_disagreement, 100 * *budget_.max_top1_disagreement);

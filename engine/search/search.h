@@ -10,7 +10,8 @@
 // 3. Noises add up (independent errors; Dong et al., "HAWQ", ICCV 2019; Cai et al., "ZeroQ", CVPR 2020), costs are those of
 //    cost_model.h, and solver.h finds the cheapest assignment under a bound on the noise.
 // 4. What it finds is compiled and run on the samples. The ratio of the noise seen to the noise expected corrects the bound until the real
-//    network keeps the budget and none that was found is cheaper.
+//    network keeps the budget and none that was found is cheaper. The budget's SQNR is held against the lower end of the 95 % interval of
+//    what was measured, so that it also holds for samples of the same kind that the search has not seen.
 
 #include "absl/status/statusor.h"
 #include "engine/ir/graph.h"

@@ -14,6 +14,7 @@ void DescribePoint(const search::Point& point, v1::PrecisionSearch::Point* proto
     count.set_layers(layers);
   }
   if (std::isfinite(point.sqnr_db)) proto->set_sqnr_db(point.sqnr_db);
+  if (std::isfinite(point.sqnr_low_db)) proto->set_sqnr_db_low(point.sqnr_low_db);
   if (point.top1_disagreement) proto->set_top1_disagreement(*point.top1_disagreement);
   if (std::isfinite(point.expected_sqnr_db)) proto->set_expected_sqnr_db(point.expected_sqnr_db);
   proto->set_expected_us(point.expected_us);

@@ -27,6 +27,7 @@ struct Behaviour {
   std::vector<double> int8_us;  // bf16 takes twice, f32 four times as long
   double excess = 1;
   double lead = 1;
+  double loudness = 1;  // every fourth sample is so much noisier
 };
 
 class FakeNetwork : public CompiledNetwork {
@@ -48,10 +49,13 @@ class FakeNetwork : public CompiledNetwork {
     auto y = outputs->back().As<float>();
     std::fill(y.begin(), y.end(), 1.0f);
     y[0] += static_cast<float>(behaviour_.lead);
-    const bool odd = sample[0].As<float>()[0] > 0;
+    const auto kind = static_cast<int>(sample[0].As<float>()[0]);
+    const bool odd = kind % 2 == 1;
+    const double loudness = kind == 0 ? behaviour_.loudness : 1;
     for (size_t l = 0; l < layers_.size(); ++l) {
       const double share = precisions_[l] == Precision::kInt8 ? 1 : precisions_[l] == Precision::kBF16 ? 0.01 : 0;
-      const double noise = behaviour_.amplitude[l] * share * (mixes_ && int8_ > 1 ? std::sqrt(behaviour_.excess) : 1);
+      const double noise =
+          loudness * behaviour_.amplitude[l] * share * (mixes_ && int8_ > 1 ? std::sqrt(behaviour_.excess) : 1);
       y[4 * l] += static_cast<float>(odd ? -noise : noise);
     }
     return absl::OkStatus();
@@ -96,7 +100,7 @@ class SearchTest : public ::testing::Test, public Compiler, public quant::Sample
   absl::StatusOr<std::vector<Tensor>> Sample(int64_t index) const override {
     std::vector<Tensor> sample;
     sample.emplace_back(DataType::kF32, Shape{1, 4, 4, 4});
-    for (float& x : sample[0].As<float>()) x = static_cast<float>(index % 2);
+    for (float& x : sample[0].As<float>()) x = static_cast<float>(index % 4);
     return sample;
   }
 
@@ -239,6 +243,22 @@ TEST_F(SearchTest, OverridesArePinnedAndTheirOtherFieldsStay) {
   EXPECT_EQ(PrecisionsOf(found.policy)[3], Precision::kInt8);
   EXPECT_NE(PrecisionsOf(found.policy)[1], Precision::kInt8);
   EXPECT_EQ(quant::PolicyOfLayer(found.policy, names[0]).weights.granularity, quant::Granularity::kPerTensor);
+}
+
+TEST_F(SearchTest, TheBudgetIsHeldAgainstTheLowerEndOfTheInterval) {
+  behaviour.loudness = 4;
+  policy.mixed.min_sqnr_db = 20;
+  const Found found = Run();
+  EXPECT_TRUE(found.report.budget_met);
+  int measured = 0;
+  for (const Point& point : found.report.points) {
+    if (!std::isfinite(point.sqnr_db)) continue;
+    ++measured;
+    EXPECT_LT(point.sqnr_low_db, point.sqnr_db - 0.5);
+    EXPECT_EQ(point.meets_budget, point.sqnr_low_db >= 20);
+  }
+  EXPECT_GE(measured, 3);
+  EXPECT_GE(Chosen(found.report).sqnr_low_db, 20);
 }
 
 TEST_F(SearchTest, AFoundPolicyIsTakenAsItIs) {

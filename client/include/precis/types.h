@@ -211,6 +211,7 @@ struct PrecisionSearch {
   struct Point {
     std::map<std::string, int> layers;  // how many at each precision
     std::optional<double> sqnr_db;      // none: outputs equal to fp32's
+    std::optional<double> sqnr_db_low;  // lower end of its 95 % interval: what the budget is held against
     std::optional<double> top1_disagreement, expected_sqnr_db;
     double expected_us = 0, time_us = 0;
     int64_t weight_bytes = 0;
