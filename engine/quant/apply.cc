@@ -43,23 +43,31 @@ std::optional<std::string> WhyUnusable(const ValueStatistics* s, const Calibrati
 struct Levels {
   DataType dtype = DataType::kU8;
   ir::QuantParams params;
+  // The real numbers of the first and the last level.
+  float low = 0, high = 0;
 };
 
-Levels LevelsOf(const Range& range, bool symmetric, bool needs_s8) {
-  constexpr float kU8Levels = 255, kS8Levels = 127;
+// Levels of `bits` bits, held in 8: from 0 on, or around 0.
+Levels LevelsOf(const Range& range, int bits, bool symmetric, bool needs_s8) {
+  const auto u8_levels = static_cast<float>((1 << bits) - 1), s8_levels = static_cast<float>((1 << (bits - 1)) - 1);
   const auto scale_of = [](float span, float levels) {
     return span > 0 ? std::max(span / levels, std::numeric_limits<float>::min()) : 1.0f;
   };
   Levels levels;
   if (needs_s8 || (symmetric && range.low < 0)) {
     levels.dtype = DataType::kS8;
-    levels.params.scales.push_back(scale_of(std::max(-range.low, range.high), kS8Levels));
+    levels.params.scales.push_back(scale_of(std::max(-range.low, range.high), s8_levels));
+    levels.high = s8_levels * levels.params.scale();
+    levels.low = -levels.high;
     return levels;
   }
-  const float scale = scale_of(range.high - range.low, kU8Levels);
+  const float scale = scale_of(range.high - range.low, u8_levels);
   levels.params.scales.push_back(scale);
   if (const float zero = std::nearbyint(-range.low / scale); zero != 0)
     levels.params.zero_points.push_back(static_cast<int32_t>(zero));
+  const auto zero = static_cast<float>(levels.params.zero_point());
+  levels.low = -zero * scale;
+  levels.high = (u8_levels - zero) * scale;
   return levels;
 }
 
@@ -119,8 +127,9 @@ class Int8Rewrite {
         if (HasHistogram(v)) all.Merge(*StatisticsOf(v));
       }
       // A range of {0, 0}, where only zeros were seen, gets scale 1.
-      const Range range = all.histogram.empty() ? Range{} : ChooseRange(all, policy_.calibration);
-      levels_[first] = LevelsOf(range, policy_.symmetric_activations, a_.needs_s8[first]);
+      const Range range =
+          all.histogram.empty() ? Range{} : ChooseRange(all, policy_.calibration, policy_.activation_bits);
+      levels_[first] = LevelsOf(range, policy_.activation_bits, policy_.symmetric_activations, a_.needs_s8[first]);
     }
   }
 
@@ -130,7 +139,8 @@ class Int8Rewrite {
       const ValueStatistics* s = v == ir::kNoValue ? nullptr : StatisticsOf(v);
       if (s == nullptr || s->channel_max.size() != static_cast<size_t>(g_.value(v).shape[1])) continue;
       equalized_[v] = Equalize(g_, v, *s);
-      levels_[static_cast<size_t>(a_.group[static_cast<size_t>(v)])] = LevelsOf({0, 1}, false, false);
+      levels_[static_cast<size_t>(a_.group[static_cast<size_t>(v)])] =
+          LevelsOf({0, 1}, policy_.activation_bits, false, false);
     }
   }
 
@@ -168,9 +178,12 @@ class Int8Rewrite {
     const Tensor& f32 = *g_.value(weights).constant;
     const int axis = OutputChannelAxis(g_, id);
     const LayerPolicy layer = PolicyOfLayer(policy_, g_.node(id).name);
-    Chunking chunking = ChunkingOf(g_, id, layer.accumulation);
-    QuantizedWeights q = QuantizeWeights(f32, axis, layer.weights.granularity,
-                                         MaxWeightLevel(target_.has_vnni, layer.weights.bits), chunking.chunks);
+    Chunking chunking = ChunkingOf(g_, id, layer);
+    QuantizedWeights q =
+        layer.weights.symmetric
+            ? QuantizeWeights(f32, axis, layer.weights.granularity,
+                              MaxWeightLevel(target_.has_vnni, layer.weights.bits), chunking.chunks)
+            : QuantizeWeightsAsymmetric(f32, axis, layer.weights.granularity, layer.weights.bits, chunking.chunks);
     if (!chunking.note.empty()) g_.node(id).precision_note = std::move(chunking.note);
     if (policy_.bias_correction) CorrectBias(id, f32, q, axis == 1);
     const ir::ValueId constant = g_.AddConstant(absl::StrCat(g_.value(weights).name, ":s8"), std::move(q.values));
@@ -199,6 +212,7 @@ class Int8Rewrite {
     if (form == Form::kInt8) {
       g_.value(v).dtype = levels.dtype;
       g_.value(v).quant = levels.params;
+      ClipProducer(v, levels);
       return;
     }
     const ir::ValueId copy =
@@ -217,6 +231,27 @@ class Int8Rewrite {
     } else {
       g_.AddNode("", ir::Convert{}, {v}, {copy});
     }
+    ClipProducer(copy, levels);
+  }
+
+  // Fewer bits than 8 end before 8 bits saturate: what writes `v` must not use the levels beyond. Movement keeps to its source's.
+  void ClipProducer(ir::ValueId v, const Levels& levels) {
+    if (policy_.activation_bits == 8) return;
+    const ir::NodeId producer = g_.producer(v);
+    const bool known = static_cast<size_t>(producer) < a_.roles.size();  // else made here
+    if (known && RoleIs(producer, Role::kMovement)) return;
+    const ir::Unary clip{ir::UnaryKind::kClip, levels.low, levels.high};
+    if (known && IsHeavy(a_.roles[static_cast<size_t>(producer)])) {
+      ir::PostOp last;
+      last.unary = clip;
+      g_.node(producer).post_ops.push_back(last);
+      return;
+    }
+    const ir::ValueId wide = g_.AddValue(absl::StrCat(g_.value(v).name, ":wide"), levels.dtype, g_.value(v).shape);
+    g_.value(wide).quant = levels.params;
+    const auto& outputs = g_.node(producer).outputs;
+    g_.SetOutput(producer, static_cast<size_t>(std::find(outputs.begin(), outputs.end(), v) - outputs.begin()), wide);
+    g_.AddNode("", clip, {wide}, {v});
   }
 
   void Explain(ir::NodeId id) {

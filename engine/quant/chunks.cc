@@ -12,8 +12,10 @@ constexpr int64_t kDotProduct = 4;
 
 }  // namespace
 
-Chunking ChunkingOf(const ir::Graph& graph, ir::NodeId id, const AccumulationPolicy& policy) {
-  const int64_t size = policy.chunk_size;
+Chunking ChunkingOf(const ir::Graph& graph, ir::NodeId id, const LayerPolicy& policy) {
+  const bool grouped = policy.weights.granularity == Granularity::kPerGroup;
+  const int64_t size = grouped ? policy.weights.group_size : policy.accumulation.chunk_size;
+  const bool own_scales = grouped || policy.accumulation.per_chunk_scales;
   if (size == 0) return {};
   const Shape& weights = graph.value(graph.node(id).inputs[1]).shape;
   const int64_t inputs = weights[OutputChannelAxis(graph, id) == 0 ? 1 : 0];
@@ -28,10 +30,10 @@ Chunking ChunkingOf(const ir::Graph& graph, ir::NodeId id, const AccumulationPol
   Chunking result;
   result.chunks.size = size / window;
   if (result.chunks.size > kDotProduct) result.chunks.size -= result.chunks.size % kDotProduct;
-  result.chunks.own_scales = policy.per_chunk_scales;
+  result.chunks.own_scales = own_scales;
   result.note = absl::StrCat("s32 sums of ", result.chunks.size * window, ", f32 across ",
                              (inputs + result.chunks.size - 1) / result.chunks.size, " chunks",
-                             policy.per_chunk_scales ? " with scales of their own" : "");
+                             own_scales ? " with scales of their own" : "");
   return result;
 }
 

@@ -17,7 +17,9 @@ struct Chunking {
 // How the sums of an integer Conv or MatMul with constant weights are cut under the policy. K counts input channels times window cells; a
 // chunk is a range of input channels with their whole windows, of at most chunk_size elements of K. Left whole: grouped convolutions, a K
 // that fits a chunk, and windows that alone exceed one.
-Chunking ChunkingOf(const ir::Graph& graph, ir::NodeId id, const AccumulationPolicy& policy);
+//
+// Weights with scales per group along K are such chunks with scales of their own: one sum in s32 has one scale.
+Chunking ChunkingOf(const ir::Graph& graph, ir::NodeId id, const LayerPolicy& policy);
 
 }  // namespace precis::quant
 

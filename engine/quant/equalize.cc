@@ -39,9 +39,10 @@ void ScaleRows(ir::Graph& graph, ir::NodeId id, size_t slot, const std::vector<f
 }  // namespace
 
 ir::ValueId EqualizableInput(const ir::Graph& graph, const Assignment& a, ir::NodeId id, const Policy& policy) {
-  if (policy.calibration.method != CalibrationMethod::kDefault ||
-      policy.weights.granularity != Granularity::kPerChannel)
-    return ir::kNoValue;
+  if (policy.calibration.method != CalibrationMethod::kDefault) return ir::kNoValue;
+  const auto has_channel_scales = [&](ir::NodeId layer) {
+    return PolicyOfLayer(policy, graph.node(layer).name).weights.granularity != Granularity::kPerTensor;
+  };
   const auto* second = std::get_if<ir::Conv>(&graph.node(id).op);
   if (second == nullptr || !a.int8[static_cast<size_t>(id)] || !HasScalableWeights(graph, id)) return ir::kNoValue;
   const ir::ValueId v = graph.node(id).inputs[0];
@@ -51,7 +52,8 @@ ir::ValueId EqualizableInput(const ir::Graph& graph, const Assignment& a, ir::No
                     first != ir::kNoNode && a.int8[static_cast<size_t>(first)] &&
                     std::holds_alternative<ir::Conv>(graph.node(first).op) &&
                     a.forms[static_cast<size_t>(v)] == Form::kInt8 && graph.HasSingleUse(v) &&
-                    HasScalableWeights(graph, first) && UpperBound(graph.node(first)) > 0;
+                    HasScalableWeights(graph, first) && has_channel_scales(id) && has_channel_scales(first) &&
+                    UpperBound(graph.node(first)) > 0;
   return fits ? v : ir::kNoValue;
 }
 
@@ -65,9 +67,10 @@ std::vector<float> EqualizedMaxima(const ir::Graph& graph, ir::ValueId value, co
   return most;
 }
 
-bool IsEqualized(const ValueStatistics& s, const ir::Value& value) {
+bool IsEqualized(const ValueStatistics& s, const ir::Value& value, int activation_bits) {
+  const float levels = static_cast<float>((1 << activation_bits) - 1);
   // channel_max is gathered of equalizable values only.
-  return !s.channel_max.empty() && value.quant.has_value() && value.quant->scale() == 1.0f / 255 &&
+  return !s.channel_max.empty() && value.quant.has_value() && value.quant->scale() == 1.0f / levels &&
          value.quant->zero_point() == 0;
 }
 

@@ -14,13 +14,13 @@
 namespace precis::quant {
 
 // The input of integer depthwise convolution `id` that can be equalized with what produces it; kNoValue when there is none. Only
-// the default calibration method does so, with weights per channel: the others are to do what their name says.
+// the default calibration method does so, where both layers' weights have scales per channel: the others are to do what their name says.
 ir::ValueId EqualizableInput(const ir::Graph& graph, const Assignment& assignment, ir::NodeId id, const Policy& policy);
 
 // m_c per channel of `value`, from what calibration saw, bounded by the activation that produces it.
 std::vector<float> EqualizedMaxima(const ir::Graph& graph, ir::ValueId value, const ValueStatistics& statistics);
 // Whether `value`, as ApplyPolicy left it, is one that Equalize has rewritten: its levels cover [0, 1] for every channel.
-bool IsEqualized(const ValueStatistics& statistics, const ir::Value& value);
+bool IsEqualized(const ValueStatistics& statistics, const ir::Value& value, int activation_bits);
 
 // Rewrites both convolutions so that every channel of `value` lies in [0, 1]; returns each m_c.
 std::vector<float> Equalize(ir::Graph& graph, ir::ValueId value, const ValueStatistics& statistics);

@@ -22,9 +22,11 @@ struct RealRange {
   float low, high;
 };
 
-RealRange RangeOf(const ir::Value& value) {
+RealRange RangeOf(const ir::Value& value, int bits) {
   const bool is_signed = value.dtype == DataType::kS8;
-  const float lowest = is_signed ? -128 : 0, highest = is_signed ? 127 : 255;
+  const auto half = static_cast<float>(1 << (bits - 1));
+  const float lowest = !is_signed ? 0 : bits == 8 ? -half : 1 - half;  // 8 bits saturate, fewer are clipped evenly
+  const float highest = is_signed ? half - 1 : 2 * half - 1;
   const float scale = value.quant->scale(), zero = static_cast<float>(value.quant->zero_point());
   return {(lowest - zero - 0.5f) * scale, (highest - zero + 0.5f) * scale};
 }
@@ -36,8 +38,10 @@ bool HasLevels(const ir::Value& value) {
 
 // The value of the f32 graph whose numbers the quantized value stands for; kNoValue when there is none.
 ir::ValueId OriginalOf(const ir::Graph& f32, const ir::Graph& quantized, ir::ValueId value) {
-  const ir::NodeId producer = quantized.producer(value);
-  if (producer != ir::kNoNode && std::holds_alternative<ir::Convert>(quantized.node(producer).op)) {
+  // Copies: made by a Convert, and clipped where their levels have fewer than 8 bits.
+  while (value >= f32.num_values()) {
+    const ir::NodeId producer = quantized.producer(value);
+    if (producer == ir::kNoNode || quantized.node(producer).inputs.size() != 1) return ir::kNoValue;
     value = quantized.node(producer).inputs[0];
   }
   if (value >= f32.num_values() || f32.value(value).dtype != DataType::kF32) return ir::kNoValue;
@@ -87,11 +91,11 @@ std::vector<LayerInput> LayerInputs(const ir::Graph& f32, const ir::Graph& quant
       input.value = OriginalOf(f32, quantized, levels);
       if (input.value == ir::kNoValue || !seen.insert(input.value).second) continue;
       input.layer = node.name;
-      const RealRange range = RangeOf(quantized.value(levels));
+      const RealRange range = RangeOf(quantized.value(levels), policy.activation_bits);
       input.low = range.low;
       input.high = range.high;
       const ValueStatistics* statistics = table.Find(f32.value(input.value).name);
-      if (statistics != nullptr && IsEqualized(*statistics, quantized.value(levels))) {
+      if (statistics != nullptr && IsEqualized(*statistics, quantized.value(levels), policy.activation_bits)) {
         for (const float most : EqualizedMaxima(f32, input.value, *statistics)) {
           input.channel_high.push_back(range.high * most);
         }

@@ -15,7 +15,16 @@ namespace precis::quant {
 
 enum class Precision { kF32, kBF16, kF16, kInt8, kMixed };
 enum class CalibrationMethod { kDefault, kMinMax, kMovingAverage, kPercentile, kEntropy, kMse };
-enum class Granularity { kPerTensor, kPerChannel };
+enum class CalibrationSource {
+  kDefault,  // kFiles where there are any, else kStream
+  kFiles,    // the model's calibration/ folder
+  kStream,   // samples that a client sent
+};
+enum class Granularity {
+  kPerTensor,
+  kPerChannel,
+  kPerGroup,  // per channel, and per group of group_size along K
+};
 enum class Execution {
   kIntegerOnly,  // int8 primitives end to end
   kSimulated,    // the same levels, computed by fake quantization in f32
@@ -26,6 +35,7 @@ enum class Objective { kLatency, kMemory };
 struct WeightPolicy {
   int bits = 8;  // 2 to 8
   Granularity granularity = Granularity::kPerChannel;
+  int group_size = 0;     // with kPerGroup: elements of K that share a scale
   bool symmetric = true;  // zero_point 0
   bool operator==(const WeightPolicy&) const = default;
 };
@@ -34,6 +44,7 @@ struct CalibrationPolicy {
   CalibrationMethod method = CalibrationMethod::kDefault;
   double percentile = 99.999;  // of |x|, for kPercentile
   int64_t sample_limit = 0;    // 0: all
+  CalibrationSource source = CalibrationSource::kDefault;
   bool operator==(const CalibrationPolicy&) const = default;
 };
 
@@ -66,6 +77,7 @@ struct LayerOverride {
 struct Policy {
   Precision precision = Precision::kF32;
   WeightPolicy weights;
+  int activation_bits = 8;             // 2 to 8
   bool symmetric_activations = false;  // s8 instead of u8 with a zero point
   CalibrationPolicy calibration;
   bool bias_correction = true;

@@ -10,13 +10,14 @@
 namespace precis::quant {
 namespace {
 
-constexpr double kSteps = 255;  // between the 256 levels of 8 bits
+// Between neighbouring levels of `bits` bits.
+double StepsOf(int bits) { return (1 << bits) - 1; }
 
 // Sums over the bins below an edge of weight, weight * x and weight * x^2, by which the squared error of any range is known at once: noise
 // of step^2 / 12 inside, x^2 where |x| < step / 2 (those numbers become exactly zero), the squared distance to the edge outside.
 class SquaredError {
  public:
-  explicit SquaredError(const Histogram& h) : h_(h), sums_(Histogram::kBins + 1) {
+  SquaredError(const Histogram& h, int bits) : h_(h), steps_(StepsOf(bits)), sums_(Histogram::kBins + 1) {
     for (int i = 0; i < Histogram::kBins; ++i) {
       const double w = h.bins()[static_cast<size_t>(i)], x = h.Center(i);
       const auto& [s0, s1, s2] = sums_[static_cast<size_t>(i)];
@@ -27,7 +28,7 @@ class SquaredError {
   double Energy() const { return sums_.back()[2]; }
 
   double Of(double low, double high) const {
-    const double step = (high - low) / kSteps;
+    const double step = (high - low) / steps_;
     const Sums below = At(low), above = At(high), zero_low = At(std::max(low, -step / 2)),
                zero_high = At(std::min(high, step / 2));
     const Sums& all = sums_.back();
@@ -53,6 +54,7 @@ class SquaredError {
   }
 
   const Histogram& h_;
+  const double steps_;
   std::vector<Sums> sums_;
 };
 
@@ -92,10 +94,10 @@ Range PercentileRange(const ValueStatistics& s, double percentile) {
   return MinMaxRange(s);
 }
 
-Range EntropyRange(const ValueStatistics& s) {
+Range EntropyRange(const ValueStatistics& s, int bits) {
   constexpr int kMagnitudeBins = 2048;
   constexpr double kSmoothing = 1e-4;  // share of a level that Q lacks: a finite price for what P has there
-  const int levels = s.min >= 0 ? 256 : 128;
+  const int levels = s.min >= 0 ? 1 << bits : 1 << (bits - 1);
   const double limit = std::max(std::abs(s.min), std::abs(s.max));
   std::vector<double> bins = Magnitudes(s.histogram, limit, kMagnitudeBins);
   bins[0] = bins[1];  // zeros are exact whatever the range; their spike after a ReLU says nothing
@@ -136,9 +138,9 @@ Range EntropyRange(const ValueStatistics& s) {
   return ClipAt(s, limit * best_bins / kMagnitudeBins);
 }
 
-Range LeastSquaresRange(const ValueStatistics& s) {
+Range LeastSquaresRange(const ValueStatistics& s, int bits) {
   constexpr int kCandidates = 128;  // per side: finer changes the error by less than 0.1 %
-  const SquaredError error(s.histogram);
+  const SquaredError error(s.histogram, bits);
   const Range widest = MinMaxRange(s);
   double best = std::numeric_limits<double>::infinity();
   Range chosen = widest;
@@ -157,16 +159,16 @@ Range LeastSquaresRange(const ValueStatistics& s) {
   return chosen;
 }
 
-Range ChooseRange(const ValueStatistics& s, const CalibrationPolicy& policy) {
+Range ChooseRange(const ValueStatistics& s, const CalibrationPolicy& policy, int bits) {
   switch (policy.method) {
     case CalibrationMethod::kMinMax: return MinMaxRange(s);
     case CalibrationMethod::kMovingAverage: return MovingAverageRange(s);
     case CalibrationMethod::kPercentile: return PercentileRange(s, policy.percentile);
-    case CalibrationMethod::kEntropy: return EntropyRange(s);
+    case CalibrationMethod::kEntropy: return EntropyRange(s, bits);
     case CalibrationMethod::kMse:
     case CalibrationMethod::kDefault: break;
   }
-  return LeastSquaresRange(s);
+  return LeastSquaresRange(s, bits);
 }
 
 Weighting WeightingOf(CalibrationMethod method) {
@@ -174,7 +176,7 @@ Weighting WeightingOf(CalibrationMethod method) {
 }
 
 double ExpectedSqnr(const Histogram& histogram, const Range& range) {
-  const SquaredError error(histogram);
+  const SquaredError error(histogram, 8);
   const double noise = error.Of(range.low, range.high);
   if (noise <= 0) return std::numeric_limits<double>::infinity();
   return 10 * std::log10(error.Energy() / noise);

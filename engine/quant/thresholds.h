@@ -20,13 +20,13 @@ Range MovingAverageRange(const ValueStatistics& s);
 // Clips at the smallest bin edge t with P(|x| <= t) >= percentile / 100.
 Range PercentileRange(const ValueStatistics& s, double percentile);
 // Clips at the t that loses the least information, KL(P || Q), when |x| goes from 2048 bins to `levels` of them (TensorRT's calibration;
-// S. Migacz, "8-bit inference with TensorRT", GTC 2017): 128 for signed numbers, 256 where all are non-negative.
-Range EntropyRange(const ValueStatistics& s);
-// The range with the least expected squared error (under the histogram's weights), low and high searched apart.
-Range LeastSquaresRange(const ValueStatistics& s);
+// S. Migacz, "8-bit inference with TensorRT", GTC 2017): 2^bits where all numbers are non-negative, half of it otherwise.
+Range EntropyRange(const ValueStatistics& s, int bits = 8);
+// The range with the least expected squared error (under the histogram's weights) at 2^bits levels, low and high searched apart.
+Range LeastSquaresRange(const ValueStatistics& s, int bits = 8);
 
 // The policy's method; kDefault is LeastSquaresRange over a histogram of Weighting::kRelative.
-Range ChooseRange(const ValueStatistics& s, const CalibrationPolicy& policy);
+Range ChooseRange(const ValueStatistics& s, const CalibrationPolicy& policy, int bits = 8);
 Weighting WeightingOf(CalibrationMethod method);
 
 // Signal over quantization noise, in dB, when the histogram's numbers are quantized to 256 levels over `range`.

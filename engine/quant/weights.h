@@ -27,6 +27,12 @@ struct Chunks {
 QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity granularity, int max_level,
                                  const Chunks& chunks = {});
 
+// s8 weights with a zero point for each scale, levels of `bits` bits from -2^(bits-1) on; scales are shared as above. The range is from the
+// least to the largest weight, and 0; below 7 bits the share of it with the least mean squared error. No integer layer computes with
+// them: they are for simulation.
+QuantizedWeights QuantizeWeightsAsymmetric(const Tensor& weights, int axis, Granularity granularity, int bits,
+                                           const Chunks& chunks = {});
+
 // From this largest level on the whole range is kept: clipping gains nothing on trained weights.
 inline constexpr int kFullLevels = 63;
 

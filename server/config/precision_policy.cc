@@ -62,21 +62,29 @@ absl::Status ApplyWeights(const v1::WeightPolicy& weights, quant::Policy* policy
     if (!v1::WeightPolicy::Scheme_IsValid(weights.scheme())) return Bad("weights.scheme", "unknown value");
     return NotYet("weights.scheme", v1::WeightPolicy::Scheme_Name(weights.scheme()));
   }
-  if (weights.has_symmetric() && !weights.symmetric()) return NotYet("weights.symmetric", "false");
   switch (weights.granularity()) {
     case v1::WeightPolicy::GRANULARITY_UNSPECIFIED:
     case v1::WeightPolicy::PER_CHANNEL: policy->weights.granularity = quant::Granularity::kPerChannel; break;
     case v1::WeightPolicy::PER_TENSOR: policy->weights.granularity = quant::Granularity::kPerTensor; break;
-    case v1::WeightPolicy::PER_GROUP: return NotYet("weights.granularity", "PER_GROUP");
+    case v1::WeightPolicy::PER_GROUP:
+      if (weights.group_size() == 0) return Bad("weights.group_size", "PER_GROUP needs at least 1");
+      policy->weights.granularity = quant::Granularity::kPerGroup;
+      policy->weights.group_size = weights.group_size();
+      break;
     default: return Bad("weights.granularity", "unknown value");
+  }
+  if (weights.has_symmetric() && !weights.symmetric()) {
+    // oneDNN 3.7.2 has no integer convolution whose weights have zero points, and for products its reference kernel alone.
+    if (policy->execution != quant::Execution::kSimulated)
+      return NotYet("weights.symmetric", "false without execution SIMULATED");
+    policy->weights.symmetric = false;
   }
   return absl::OkStatus();
 }
 
 absl::Status ApplyActivations(const v1::ActivationPolicy& activations, quant::Policy* policy) {
   PRECIS_RETURN_IF_ERROR(CheckBits("activations.bits", activations.bits()));
-  if (activations.bits() != 0 && activations.bits() != 8)
-    return NotYet("activations.bits", absl::StrCat(activations.bits()));
+  if (activations.bits() != 0) policy->activation_bits = activations.bits();
   if (activations.ranges() == v1::ActivationPolicy::DYNAMIC) return NotYet("activations.ranges", "DYNAMIC");
   if (!v1::ActivationPolicy::Ranges_IsValid(activations.ranges())) return Bad("activations.ranges", "unknown value");
   if (activations.has_symmetric()) policy->symmetric_activations = activations.symmetric();
@@ -107,9 +115,8 @@ absl::Status ApplyCalibration(const v1::CalibrationPolicy& calibration, quant::P
   }
   if (calibration.sample_limit() < 0) return Bad("calibration.sample_limit", "negative");
   if (!v1::CalibrationPolicy::Source_IsValid(calibration.source())) return Bad("calibration.source", "unknown value");
-  if (calibration.source() > v1::CalibrationPolicy::FILES) {
-    return NotYet("calibration.source", v1::CalibrationPolicy::Source_Name(calibration.source()));
-  }
+  if (calibration.source() == v1::CalibrationPolicy::LIVE_TRAFFIC) return NotYet("calibration.source", "LIVE_TRAFFIC");
+  policy->calibration.source = static_cast<quant::CalibrationSource>(calibration.source());  // in the proto's order
   PRECIS_ASSIGN_OR_RETURN(policy->calibration.method, MethodOf(calibration.method()));
   policy->calibration.sample_limit = calibration.sample_limit();
   if (calibration.has_bias_correction()) policy->bias_correction = calibration.bias_correction();
@@ -122,7 +129,7 @@ absl::Status ApplyAccumulation(const v1::AccumulationPolicy& accumulation, quant
     if (!v1::AccumulationPolicy::Accumulator_IsValid(accumulation.accumulator()))
       return Bad("accumulation.accumulator", "unknown value");
     if (!v1::AccumulationPolicy::Outer_IsValid(accumulation.outer())) return Bad("accumulation.outer", "unknown value");
-    if (policy->precision != quant::Precision::kInt8) return NotYet("accumulation.mode", "CHUNKED without INT8");
+    if (!quant::NeedsCalibration(*policy)) return NotYet("accumulation.mode", "CHUNKED without INT8");
     // Narrow accumulators are emulated, for a layer at a time (precis swamp): no CPU computes a network with them.
     if (accumulation.accumulator() > v1::AccumulationPolicy::S32) {
       return NotYet("accumulation.accumulator", v1::AccumulationPolicy::Accumulator_Name(accumulation.accumulator()));
@@ -190,9 +197,18 @@ absl::Status CheckFloatPolicy(const PrecisionPolicy& proto) {
   return absl::OkStatus();
 }
 
-// What override `index` sets for the layers that it matches, in a variant of precision `variant`.
+// A sum in s32 has one scale: what is said of both must agree.
+absl::Status CheckGroups(const quant::WeightPolicy& weights, const quant::AccumulationPolicy& sums) {
+  const bool agree = weights.granularity != quant::Granularity::kPerGroup || sums.chunk_size == 0 ||
+                     sums.chunk_size == weights.group_size;
+  if (agree) return absl::OkStatus();
+  return Bad("weights.group_size", absl::StrCat(weights.group_size, " contradicts accumulation.chunk_size ",
+                                                sums.chunk_size, ": a sum in s32 has one scale"));
+}
+
+// What override `index` sets for the layers that it matches, in a variant whose precision and execution `variant` has.
 absl::StatusOr<quant::LayerOverride> OverrideFromProto(const v1::LayerOverride& proto, int index,
-                                                       quant::Precision variant) {
+                                                       const quant::Policy& variant) {
   const auto field = [&](absl::string_view name) { return absl::StrCat("overrides[", index, "].", name); };
   quant::LayerOverride override;
   override.pattern = proto.pattern();
@@ -215,7 +231,7 @@ absl::StatusOr<quant::LayerOverride> OverrideFromProto(const v1::LayerOverride& 
   } else if (!policy.has_weights() && !policy.has_accumulation()) {
     return Bad(field("policy"), "sets nothing");
   }
-  const quant::Precision precision = override.precision.value_or(variant);
+  const quant::Precision precision = override.precision.value_or(variant.precision);
   const bool integer = precision == quant::Precision::kInt8 || precision == quant::Precision::kMixed;
   for (auto [name, set] : {std::pair{"policy.weights", policy.has_weights()},
                            std::pair{"policy.accumulation", policy.has_accumulation()}}) {
@@ -225,6 +241,7 @@ absl::StatusOr<quant::LayerOverride> OverrideFromProto(const v1::LayerOverride& 
   }
   quant::Policy layer;
   layer.precision = quant::Precision::kInt8;
+  layer.execution = variant.execution;
   absl::Status status = ApplyWeights(policy.weights(), &layer);
   status.Update(ApplyAccumulation(policy.accumulation(), &layer));
   if (!status.ok()) return absl::Status(status.code(), absl::StrCat(field("policy"), ": ", status.message()));
@@ -239,13 +256,15 @@ absl::StatusOr<quant::Policy> PolicyFromProto(const PrecisionPolicy& proto) {
   if (proto.has_mixed() && proto.precision() != PrecisionPolicy::MIXED) return Bad("mixed", "needs precision MIXED");
   quant::Policy policy;
   PRECIS_ASSIGN_OR_RETURN(policy.precision, PrecisionOf(proto));
-  PRECIS_RETURN_IF_ERROR(ApplyAccumulation(proto.accumulation(), &policy));
   PRECIS_RETURN_IF_ERROR(CheckSparsity(proto.sparsity()));
   PRECIS_RETURN_IF_ERROR(ApplyMixed(proto.mixed(), &policy.mixed));
+  if (!PrecisionPolicy::Execution_IsValid(proto.execution())) return Bad("execution", "unknown value");
+  if (proto.execution() == PrecisionPolicy::SIMULATED) policy.execution = quant::Execution::kSimulated;
   for (int i = 0; i < proto.overrides_size(); ++i) {
-    PRECIS_ASSIGN_OR_RETURN(auto override, OverrideFromProto(proto.overrides(i), i, policy.precision));
+    PRECIS_ASSIGN_OR_RETURN(auto override, OverrideFromProto(proto.overrides(i), i, policy));
     policy.overrides.push_back(std::move(override));
   }
+  PRECIS_RETURN_IF_ERROR(ApplyAccumulation(proto.accumulation(), &policy));
   if (!quant::NeedsCalibration(policy)) {
     PRECIS_RETURN_IF_ERROR(CheckFloatPolicy(proto));
     return policy;
@@ -253,9 +272,20 @@ absl::StatusOr<quant::Policy> PolicyFromProto(const PrecisionPolicy& proto) {
   PRECIS_RETURN_IF_ERROR(ApplyWeights(proto.weights(), &policy));
   PRECIS_RETURN_IF_ERROR(ApplyActivations(proto.activations(), &policy));
   PRECIS_RETURN_IF_ERROR(ApplyCalibration(proto.calibration(), &policy));
-  if (!PrecisionPolicy::Execution_IsValid(proto.execution())) return Bad("execution", "unknown value");
-  if (proto.execution() == PrecisionPolicy::SIMULATED) policy.execution = quant::Execution::kSimulated;
+  PRECIS_RETURN_IF_ERROR(CheckGroups(policy.weights, policy.accumulation));
+  for (const quant::LayerOverride& override : policy.overrides) {
+    PRECIS_RETURN_IF_ERROR(
+        CheckGroups(override.weights.value_or(policy.weights), override.accumulation.value_or(policy.accumulation)));
+  }
   return policy;
+}
+
+absl::Status ReplaceCalibration(const v1::CalibrationPolicy& calibration, quant::Policy* policy) {
+  quant::Policy fresh;
+  PRECIS_RETURN_IF_ERROR(ApplyCalibration(calibration, &fresh));
+  policy->calibration = fresh.calibration;
+  policy->bias_correction = fresh.bias_correction;
+  return absl::OkStatus();
 }
 
 PrecisionPolicy::Precision PrecisionToProto(quant::Precision precision) {
@@ -301,11 +331,15 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
   v1::WeightPolicy& weights = *proto.mutable_weights();
   weights.set_bits(policy.weights.bits);
   weights.set_scheme(v1::WeightPolicy::AFFINE);
-  weights.set_granularity(policy.weights.granularity == quant::Granularity::kPerTensor ? v1::WeightPolicy::PER_TENSOR
-                                                                                       : v1::WeightPolicy::PER_CHANNEL);
-  weights.set_symmetric(true);
+  switch (policy.weights.granularity) {
+    case quant::Granularity::kPerTensor: weights.set_granularity(v1::WeightPolicy::PER_TENSOR); break;
+    case quant::Granularity::kPerChannel: weights.set_granularity(v1::WeightPolicy::PER_CHANNEL); break;
+    case quant::Granularity::kPerGroup: weights.set_granularity(v1::WeightPolicy::PER_GROUP); break;
+  }
+  weights.set_group_size(policy.weights.group_size);
+  weights.set_symmetric(policy.weights.symmetric);
   v1::ActivationPolicy& activations = *proto.mutable_activations();
-  activations.set_bits(8);
+  activations.set_bits(policy.activation_bits);
   activations.set_symmetric(policy.symmetric_activations);
   activations.set_ranges(v1::ActivationPolicy::STATIC);
   v1::CalibrationPolicy& calibration = *proto.mutable_calibration();
@@ -315,7 +349,7 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
     calibration.set_percentile(policy.calibration.percentile);
   }
   calibration.set_sample_limit(policy.calibration.sample_limit);
-  calibration.set_source(v1::CalibrationPolicy::FILES);
+  calibration.set_source(static_cast<v1::CalibrationPolicy::Source>(policy.calibration.source));
   calibration.set_bias_correction(policy.bias_correction);
   if (policy.accumulation.chunk_size > 0) {
     v1::AccumulationPolicy& accumulation = *proto.mutable_accumulation();

@@ -16,6 +16,9 @@ namespace precis::server {
 // for what this server cannot honour yet. Both name the field: `weights.bits: 4 is not implemented`.
 absl::StatusOr<quant::Policy> PolicyFromProto(const v1::PrecisionPolicy& proto);
 
+// Sets the calibration of `policy`, as if its message had held `calibration`. Errors: those of PolicyFromProto.
+absl::Status ReplaceCalibration(const v1::CalibrationPolicy& calibration, quant::Policy* policy);
+
 // With every field that matters to the precision filled in.
 v1::PrecisionPolicy PolicyToProto(const quant::Policy& policy);
 

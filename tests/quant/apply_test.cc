@@ -6,6 +6,7 @@
 #include "engine/quant/quantize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/quant/quantized_graphs.h"
 #include "tests/quant/reference_runner.h"
 #include "tests/support/graph_builder.h"
 
@@ -16,19 +17,6 @@ using ir::ValueId;
 using testing::GraphBuilder;
 using ::testing::HasSubstr;
 using testing::SquareWindow;
-
-const Policy kInt8 = [] {
-  Policy policy;
-  policy.precision = Precision::kInt8;
-  return policy;
-}();
-
-int CountConverts(const ir::Graph& g) {
-  int count = 0;
-  for (ir::NodeId id = 0; id < g.num_node_slots(); ++id)
-    count += g.alive(id) && std::holds_alternative<ir::Convert>(g.node(id).op);
-  return count;
-}
 
 // The quantized graph; aborts the test when it is not well formed.
 ir::Graph Quantized(const ir::Graph& graph, const Policy& policy = kInt8, float low = -1, float high = 1,

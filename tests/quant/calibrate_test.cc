@@ -4,6 +4,7 @@
 #include "engine/quant/quantize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/quant/quantized_graphs.h"
 #include "tests/quant/reference_runner.h"
 #include "tests/support/graph_builder.h"
 
@@ -12,12 +13,6 @@ namespace {
 
 using testing::GraphBuilder;
 using ::testing::HasSubstr;
-
-const Policy kInt8 = [] {
-  Policy policy;
-  policy.precision = Precision::kInt8;
-  return policy;
-}();
 
 // Input -> Conv + ReLU -> Conv -> output.
 struct TwoConvolutions {

@@ -11,10 +11,19 @@ using testing::GraphBuilder;
 using ::testing::HasSubstr;
 using testing::SquareWindow;
 
+LayerPolicy ChunksOfSize(int size) { return {Precision::kInt8, {}, {size, true}}; }
+
+LayerPolicy GroupsOfSize(int size) {
+  LayerPolicy policy{Precision::kInt8, {}, {}};
+  policy.weights.granularity = Granularity::kPerGroup;
+  policy.weights.group_size = size;
+  return policy;
+}
+
 Chunking OfConv(int64_t channels, int64_t kernel, int64_t groups, int chunk_size) {
   GraphBuilder b;
   b.Output(b.Conv(b.Input({1, channels, 16, 16}), 8, SquareWindow({kernel, kernel}), groups));
-  return ChunkingOf(b.graph(), 0, {chunk_size, true});
+  return ChunkingOf(b.graph(), 0, ChunksOfSize(chunk_size));
 }
 
 TEST(ChunkingTest, ConvolutionsAreCutAfterWholeInputChannels) {
@@ -38,9 +47,18 @@ TEST(ChunkingTest, ProductsAreCutAlongTheirInnerDimension) {
     GraphBuilder b;
     b.Output(b.Node(ir::MatMul{false, transposed},
                     {b.Input({4, 96}), b.Weights(transposed ? Shape{10, 96} : Shape{96, 10})}));
-    EXPECT_EQ(ChunkingOf(b.graph(), 0, {64, true}).chunks.size, 64);
-    EXPECT_EQ(ChunkingOf(b.graph(), 0, {96, true}).chunks.size, 0);
+    EXPECT_EQ(ChunkingOf(b.graph(), 0, ChunksOfSize(64)).chunks.size, 64);
+    EXPECT_EQ(ChunkingOf(b.graph(), 0, ChunksOfSize(96)).chunks.size, 0);
   }
+}
+
+TEST(ChunkingTest, GroupsOfWeightsAreChunksWithScalesOfTheirOwn) {
+  GraphBuilder b;
+  b.Output(b.Node(ir::MatMul{}, {b.Input({4, 96}), b.Weights({96, 10})}));
+  const Chunking chunking = ChunkingOf(b.graph(), 0, GroupsOfSize(32));
+  EXPECT_EQ(chunking.chunks.size, 32);
+  EXPECT_TRUE(chunking.chunks.own_scales);
+  EXPECT_EQ(ChunkingOf(b.graph(), 0, GroupsOfSize(96)).chunks.size, 0);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "gtest/gtest.h"
+#include "tests/quant/quantized_graphs.h"
 #include "tests/quant/reference_runner.h"
 #include "tests/reference/reference.h"
 #include "tests/support/graph_builder.h"
@@ -14,12 +15,6 @@ namespace {
 using ir::ValueId;
 using testing::GraphBuilder;
 using testing::SquareWindow;
-
-const Policy kInt8 = [] {
-  Policy policy;
-  policy.precision = Precision::kInt8;
-  return policy;
-}();
 
 // Pointwise convolution with an activation, then a depthwise one; channels of the value between differ by a factor of 50.
 struct Depthwise {
@@ -33,8 +28,7 @@ struct Depthwise {
     b.Output(y);
   }
   ValueId Equalizable(const Policy& policy = kInt8) {
-    const auto a = Assign(b.graph(), {}, [](ValueId) { return std::nullopt; });
-    return EqualizableInput(b.graph(), *a, b.graph().producer(y), policy);
+    return EqualizableInput(b.graph(), AssignAll(b.graph()), b.graph().producer(y), policy);
   }
   GraphBuilder b;
   ValueId x, v, y;
@@ -57,6 +51,14 @@ TEST(EqualizeTest, LeavesOtherActivationsMethodsAndReadersAlone) {
   policy = kInt8;
   policy.weights.granularity = Granularity::kPerTensor;
   EXPECT_EQ(relu.Equalizable(policy), ir::kNoValue);
+  policy = kInt8;
+  for (ValueId layer : {relu.v, relu.y}) {  // either layer by itself
+    LayerOverride per_tensor;
+    per_tensor.pattern = relu.b.graph().node(relu.b.graph().producer(layer)).name;
+    per_tensor.weights = WeightPolicy{.bits = 8, .granularity = Granularity::kPerTensor};
+    policy.overrides = {per_tensor};
+    EXPECT_EQ(relu.Equalizable(policy), ir::kNoValue);
+  }
   shared.b.Output(shared.b.Conv(shared.v, 2, SquareWindow({1, 1})));
   EXPECT_EQ(shared.Equalizable(), ir::kNoValue);
 }

@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/quant/quantized_graphs.h"
 #include "tests/quant/reference_runner.h"
 #include "tests/support/graph_builder.h"
 
@@ -19,13 +20,6 @@ ir::Graph Narrowed(const ir::Graph& graph, DataType type) {
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_TRUE(g.Verify().ok()) << g.Verify();
   return g;
-}
-
-int CountConverts(const ir::Graph& g) {
-  int count = 0;
-  for (ir::NodeId id = 0; id < g.num_node_slots(); ++id)
-    count += g.alive(id) && std::holds_alternative<ir::Convert>(g.node(id).op);
-  return count;
 }
 
 class NarrowFloatTest : public ::testing::TestWithParam<DataType> {};

@@ -6,6 +6,7 @@
 #include "engine/quant/calibration_table.h"
 #include "engine/quant/quantize.h"
 #include "gtest/gtest.h"
+#include "tests/quant/quantized_graphs.h"
 #include "tests/quant/reference_runner.h"
 #include "tests/reference/reference.h"
 #include "tests/support/graph_builder.h"
@@ -15,12 +16,6 @@ namespace {
 
 using ir::ValueId;
 using testing::GraphBuilder;
-
-const Policy kInt8 = [] {
-  Policy policy;
-  policy.precision = Precision::kInt8;
-  return policy;
-}();
 
 // As in a transformer behind its LayerNorm: x, one channel of which is fifty times wider than the others, goes into a product with GELU behind it,
 // then another one, onto which x is added.
@@ -36,9 +31,7 @@ struct FeedForward {
     b.Fuse(y, ir::BinaryKind::kAdd, x);
     b.Output(y);
   }
-  Assignment Assigned() {
-    return *Assign(b.graph(), Target{}, [](ValueId) { return std::nullopt; });
-  }
+  Assignment Assigned() { return AssignAll(b.graph()); }
   GraphBuilder b{3};
   ValueId x, h, y;
 };
@@ -63,14 +56,14 @@ TEST(SmoothTest, LeavesOtherMethodsConvolutionsAndSharedLevelsAlone) {
   GraphBuilder b;
   const ValueId x = b.Input({1, 3, 4, 4}), y = b.Conv(x, 4, testing::SquareWindow({1, 1}));
   b.Output(b.Conv(y, 4, testing::SquareWindow({1, 1})));
-  const Assignment conv = *Assign(b.graph(), Target{}, [](ValueId) { return std::nullopt; });
+  const Assignment conv = AssignAll(b.graph());
   EXPECT_FALSE(IsSmoothable(b.graph(), conv, x, kInt8));
   EXPECT_FALSE(IsSmoothable(b.graph(), conv, y, kInt8));
 
   GraphBuilder moved;
   const ValueId p = moved.Node(ir::MatMul{}, {moved.Input({2, 4, 8}), moved.Weights({8, 8})});
   moved.Output(moved.Node(ir::MatMul{}, {moved.Reshape(p, {8, 8}), moved.Weights({8, 8})}));
-  const Assignment shared = *Assign(moved.graph(), Target{}, [](ValueId) { return std::nullopt; });
+  const Assignment shared = AssignAll(moved.graph());
   EXPECT_FALSE(IsSmoothable(moved.graph(), shared, p, kInt8));
 }
 
@@ -81,7 +74,7 @@ TEST(SmoothTest, DivisorsBalanceActivationsAndWeights) {
   const std::vector<float> values = {1, -16, 0, 0, 0.25f, 0.0625f};
   std::copy(values.begin(), values.end(), w.As<float>().begin());
   b.Output(b.Node(ir::MatMul{}, {x, b.Constant(std::move(w))}));
-  const Assignment a = *Assign(b.graph(), Target{}, [](ValueId) { return std::nullopt; });
+  const Assignment a = AssignAll(b.graph());
   const std::vector<float> s = SmoothingDivisors(b.graph(), a, x, {16, 1, 1});
   ASSERT_EQ(s.size(), 3u);
   // Equation 4: sqrt(16 / 16) and sqrt(1 / 0.25), whatever unit both are in. The channel that no weight reads takes the middle.
@@ -94,7 +87,7 @@ TEST(SmoothTest, AProductThatAddsItsOwnInputIsScaledOnce) {
   const ValueId x = b.Input({4, 3}), w = b.Weights({3, 3}), y = b.Node(ir::MatMul{}, {x, w});
   b.Fuse(y, ir::BinaryKind::kAdd, x);
   b.Output(y);
-  const Assignment a = *Assign(b.graph(), Target{}, [](ValueId) { return std::nullopt; });
+  const Assignment a = AssignAll(b.graph());
   ASSERT_TRUE(IsSmoothable(b.graph(), a, x, kInt8));
   const Tensor before = b.graph().value(w).constant->Clone();
   SmoothWeights(b.graph(), a, x, {2, 2, 2});

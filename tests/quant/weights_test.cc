@@ -27,6 +27,57 @@ TEST(QuantizeWeightsTest, MatchesTheAffineRuleElementByElement) {
   }
 }
 
+double SquaredError(const Tensor& w, const QuantizedWeights& q) {
+  const std::vector<float> real = ir::RealValues(q.values, q.params);
+  double sum = 0;
+  for (size_t i = 0; i < real.size(); ++i) {
+    const double d = static_cast<double>(real[i]) - static_cast<double>(w.As<float>()[i]);
+    sum += d * d;
+  }
+  return sum;
+}
+
+TEST(AsymmetricWeightsTest, MatchTheAffineRuleElementByElement) {
+  std::mt19937 random(5);
+  const Tensor w = testing::RandomTensor(random, {6, 8, 2, 1}, -0.5f, 2);
+  for (int axis : {0, 1}) {
+    for (const Chunks& chunks : {Chunks{}, Chunks{2, true}, Chunks{2, false}}) {
+      const QuantizedWeights q = QuantizeWeightsAsymmetric(w, axis, Granularity::kPerChannel, 8, chunks);
+      const int64_t channels = w.shape()[static_cast<size_t>(axis)], inputs = w.shape()[axis == 0 ? 1 : 0];
+      const int64_t count = chunks.size == 0 ? 1 : inputs / chunks.size;
+      ASSERT_EQ(q.params.scales.size(), static_cast<size_t>(channels * count));
+      ASSERT_EQ(q.params.zero_points.size(), q.params.scales.size());
+      for (int64_t i = 0; i < w.num_elements(); ++i) {
+        const int64_t row = i / 16, column = i / 2 % 8, channel = axis == 0 ? row : column;
+        const int64_t chunk = chunks.size == 0 ? 0 : (axis == 0 ? column : row) / chunks.size;
+        const auto at = static_cast<size_t>(chunk * channels + channel);
+        EXPECT_EQ(q.values.As<int8_t>()[static_cast<size_t>(i)],
+                  QuantizeAffine(w.As<float>()[static_cast<size_t>(i)], q.params.scales[at], q.params.zero_points[at],
+                                 -128, 127));
+      }
+    }
+  }
+}
+
+TEST(AsymmetricWeightsTest, LoseLessThanSymmetricOnesWhereWeightsLieToOneSide) {
+  std::mt19937 random(6);
+  const Tensor w = testing::RandomTensor(random, {16, 64}, -0.2f, 1);
+  for (int bits : {2, 3, 4, 6, 8}) {
+    const double symmetric =
+        SquaredError(w, QuantizeWeights(w, 0, Granularity::kPerChannel, MaxWeightLevel(true, bits)));
+    EXPECT_LT(SquaredError(w, QuantizeWeightsAsymmetric(w, 0, Granularity::kPerChannel, bits)), symmetric / 2) << bits;
+  }
+}
+
+TEST(AsymmetricWeightsTest, PerTensorSharesOneScaleAndZeroIsExact) {
+  const QuantizedWeights q =
+      QuantizeWeightsAsymmetric(Tensor::From<float>({2, 2}, {3, 0, 4, 3.5f}), 0, Granularity::kPerTensor, 8);
+  EXPECT_TRUE(q.params.per_tensor());
+  EXPECT_EQ(q.params.zero_point(), -128);
+  EXPECT_EQ(ir::RealValues(q.values, q.params)[1], 0);
+  EXPECT_FLOAT_EQ(ir::RealValues(q.values, q.params)[2], 4);
+}
+
 TEST(QuantizeWeightsTest, ReachesTheLargestLevelInEveryChannel) {
   std::mt19937 random(4);
   const Tensor w = testing::RandomTensor(random, {64, 40}, -1, 1);

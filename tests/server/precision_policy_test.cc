@@ -86,6 +86,30 @@ TEST(PrecisionPolicyTest, OverridesMaySetWeightsAndSums) {
   EXPECT_EQ(*back, *policy);
 }
 
+TEST(PrecisionPolicyTest, EveryFormOfLevelsGoesThroughTheProtoAndBack) {
+  for (const std::string text :
+       {"precision: INT8 weights { bits: 4 granularity: PER_GROUP group_size: 32 } activations { bits: 6 }",
+        "precision: INT8 execution: SIMULATED weights { symmetric: false bits: 3 } activations { bits: 2 }",
+        "precision: MIXED accumulation { mode: CHUNKED chunk_size: 64 per_chunk_scales: true }",
+        "precision: FP32 overrides { pattern: 'a' policy { precision: INT8 } } accumulation { mode: CHUNKED "
+        "chunk_size: 32 }",
+        "precision: INT8 calibration { source: STREAM }",
+        "precision: INT8 weights { granularity: PER_GROUP group_size: 32 } accumulation { mode: CHUNKED chunk_size: 32 "
+        "}"}) {
+    const auto policy = Parse(text);
+    ASSERT_TRUE(policy.ok()) << text << ": " << policy.status();
+    const auto back = PolicyFromProto(PolicyToProto(*policy));
+    ASSERT_TRUE(back.ok()) << text << ": " << back.status();
+    EXPECT_EQ(*back, *policy) << text;
+  }
+  const auto grouped =
+      Parse("precision: INT8 weights { granularity: PER_GROUP group_size: 32 } activations { bits: 6 }");
+  EXPECT_EQ(grouped->weights.granularity, quant::Granularity::kPerGroup);
+  EXPECT_EQ(grouped->weights.group_size, 32);
+  EXPECT_EQ(grouped->activation_bits, 6);
+  EXPECT_EQ(Parse("precision: MIXED accumulation { mode: CHUNKED chunk_size: 64 }")->accumulation.chunk_size, 64);
+}
+
 TEST(PrecisionPolicyTest, MixedGoesThroughTheProtoAndBack) {
   const auto policy = Parse(
       "precision: MIXED calibration { method: MSE } mixed { candidates: [INT8, FP16] min_sqnr_db: 25 "
@@ -110,15 +134,14 @@ struct BadPolicy {
 TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
   const BadPolicy policies[] = {
       {"precision: INT8 weights { scheme: LOG2 }", "weights.scheme"},
-      {"precision: INT8 weights { granularity: PER_GROUP group_size: 32 }", "weights.granularity"},
       {"precision: INT8 weights { symmetric: false }", "weights.symmetric"},
-      {"precision: INT8 activations { bits: 4 }", "activations.bits"},
       {"precision: INT8 activations { ranges: DYNAMIC }", "activations.ranges"},
       {"precision: INT8 calibration { source: LIVE_TRAFFIC }", "calibration.source"},
       {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 accumulator: FP16_169 }",
        "accumulation.accumulator"},
       {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 outer: OUTER_SAME }", "accumulation.outer"},
       {"precision: FP32 accumulation { mode: CHUNKED chunk_size: 64 }", "accumulation.mode"},
+      {"precision: INT8 overrides { pattern: '*' policy { weights { symmetric: false } } }", "weights.symmetric"},
       {"precision: FP32 sparsity { unstructured_ratio: 0.5 }", "sparsity.unstructured_ratio"},
   };
   for (const BadPolicy& bad : policies) {
@@ -143,6 +166,13 @@ TEST(PrecisionPolicyTest, RefusesContradictionsAndBadValues) {
       {"precision: INT8 mixed { min_sqnr_db: 20 }", "mixed"},
       {"precision: INT8 accumulation { chunk_size: 64 }", "accumulation.chunk_size"},
       {"precision: INT8 accumulation { mode: CHUNKED }", "accumulation.chunk_size"},
+      {"precision: INT8 weights { granularity: PER_GROUP }", "weights.group_size"},
+      {"precision: INT8 weights { granularity: PER_GROUP group_size: 64 } accumulation { mode: CHUNKED chunk_size: 32 "
+       "}",
+       "weights.group_size"},
+      {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 32 } overrides { pattern: '*' policy { weights { "
+       "granularity: PER_GROUP group_size: 64 } } }",
+       "weights.group_size"},
       {"precision: FP32 sparsity { structured_ratio: 1.5 }", "sparsity.structured_ratio"},
       {"precision: INT8 overrides { policy { precision: FP32 } }", "overrides[0].pattern"},
       {"precision: INT8 overrides { pattern: '*' }", "overrides[0].policy"},
