@@ -118,6 +118,9 @@ class GrpcClient final : public Client {
       const client::LoadVariantRequest& request,
       const std::function<void(const client::LoadProgress&)>& progress) override;
 
+  absl::StatusOr<client::Calibrated> Calibrate(const client::CalibrateRequest& request,
+                                               const NextSample& next) override;
+
   absl::Status UnloadVariant(const std::string& model, const std::string& variant,
                              const std::string& version) override {
     precis::v1::UnloadVariantRequest request;
@@ -246,6 +249,33 @@ absl::StatusOr<client::VariantStatus> GrpcClient::LoadVariant(
     return absl::InternalError("the server ended the load's progress without DONE");
   }
   return client::FromMessage(reply.variant());
+}
+
+absl::StatusOr<client::Calibrated> GrpcClient::Calibrate(const client::CalibrateRequest& request,
+                                                         const NextSample& next) {
+  absl::StatusOr<precis::v1::CalibrateRequest> start = client::ToMessage(request);
+  if (!start.ok()) return start.status();
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(environment_.now() + options_.load_deadline));
+  precis::v1::CalibrateResponse response;
+  const auto writer = precision_->Calibrate(&context, &response);
+  // The server ends the call early when it refuses a sample, or has enough of them: Finish says which.
+  for (bool open = writer->Write(*start); open;) {
+    absl::StatusOr<std::optional<std::vector<client::Tensor>>> sample = next();
+    if (!sample.ok()) {
+      context.TryCancel();
+      writer->Finish();
+      return sample.status();
+    }
+    if (!sample->has_value()) break;
+    precis::v1::CalibrateRequest message;
+    *message.mutable_sample() = client::ToMessage(client::InferRequest{
+        .model = "", .version = "", .id = "", .inputs = *std::move(*sample), .outputs = {}, .parameters = {}});
+    open = writer->Write(message);
+  }
+  writer->WritesDone();
+  if (const absl::Status status = client::ToAbslStatus(writer->Finish()); !status.ok()) return status;
+  return client::Calibrated{response.samples(), client::FromMessage(response.variant())};
 }
 
 }  // namespace

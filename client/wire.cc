@@ -140,20 +140,40 @@ ModelStatistics FromMessage(const inference::ModelStatistics& message) {
           .compute_output = FromMessage(times.compute_output())};
 }
 
+namespace {
+
+absl::Status ParsePolicy(const std::string& text, precis::v1::PrecisionPolicy* policy) {
+  google::protobuf::TextFormat::Parser parser;
+  FirstError error;
+  parser.RecordErrorsTo(&error);
+  if (parser.ParseFromString(text, policy)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("policy: ", error.text()));
+}
+
+}  // namespace
+
 absl::StatusOr<precis::v1::LoadVariantRequest> ToMessage(const LoadVariantRequest& request) {
   precis::v1::LoadVariantRequest message;
   message.set_model(request.model);
   message.set_version(request.version);
   message.set_variant(request.variant);
   if (!request.policy.empty()) {
-    google::protobuf::TextFormat::Parser parser;
-    FirstError error;
-    parser.RecordErrorsTo(&error);
-    if (!parser.ParseFromString(request.policy, message.mutable_policy())) {
-      return absl::InvalidArgumentError(absl::StrCat("policy: ", error.text()));
-    }
+    if (absl::Status status = ParsePolicy(request.policy, message.mutable_policy()); !status.ok()) return status;
   }
   AddShapes(request.warm_shapes, message.mutable_warm_shapes());
+  return message;
+}
+
+absl::StatusOr<precis::v1::CalibrateRequest> ToMessage(const CalibrateRequest& request) {
+  precis::v1::CalibrateRequest message;
+  auto& start = *message.mutable_start();
+  start.set_model(request.model);
+  start.set_version(request.version);
+  start.set_variant(request.variant);
+  if (!request.policy.empty()) {
+    if (absl::Status status = ParsePolicy(request.policy, start.mutable_precision_policy()); !status.ok())
+      return status;
+  }
   return message;
 }
 

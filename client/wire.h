@@ -20,6 +20,8 @@ ModelStatistics FromMessage(const inference::ModelStatistics& message);
 
 // INVALID_ARGUMENT: `policy` is no text form of precis.v1.PrecisionPolicy.
 absl::StatusOr<precis::v1::LoadVariantRequest> ToMessage(const LoadVariantRequest& request);
+// The first message of the stream. Errors: as of a load.
+absl::StatusOr<precis::v1::CalibrateRequest> ToMessage(const CalibrateRequest& request);
 LoadProgress FromMessage(const precis::v1::LoadVariantProgress& message);
 VariantStatus FromMessage(const precis::v1::VariantStatus& message);
 ModelVariants FromMessage(const precis::v1::ModelVariants& message);

@@ -6,12 +6,13 @@
 #include <optional>
 
 #include "engine/base/status_macros.h"
+#include "engine/calibration.h"
+#include "engine/machine.h"
 #include "engine/pipeline.h"
 #include "engine/plan/cpu_features.h"
 #include "engine/plan_compiler.h"
-#include "engine/quant/calibration_cache.h"
-#include "engine/quant/samples.h"
 #include "engine/search/search.h"
+#include "engine/search/search_cache.h"
 #include "engine/variant.h"
 
 namespace precis {
@@ -30,6 +31,9 @@ class ModelImpl : public Model {
   const std::vector<TensorSpec>& inputs() const override { return file_->inputs(); }
   const std::vector<TensorSpec>& outputs() const override { return file_->outputs(); }
   absl::StatusOr<std::shared_ptr<const Variant>> LoadVariant(const LoadOptions& options) const override;
+  absl::StatusOr<std::unique_ptr<CalibrationRun>> StartCalibration(const LoadOptions& options) const override {
+    return MakeCalibrationRun(file_, options);
+  }
 
  private:
   const std::shared_ptr<const ModelFile> file_;
@@ -63,27 +67,33 @@ class Phases {
   Clock::time_point start_;
 };
 
-// The table of the cache, where there is one and it has it; else a new one, which goes there.
-absl::StatusOr<std::shared_ptr<const quant::CalibrationTable>> RecallOrCalibrate(
-    const ModelFile& file, const ir::Graph& graph, const LoadOptions& options, const quant::SampleSource& samples,
-    const Phases& phases, VariantInfo& info) {
-  const std::string& folder = options.calibration_cache;
-  quant::CalibrationKey key{};
-  if (!folder.empty()) {
-    PRECIS_ASSIGN_OR_RETURN(key, quant::KeyOfCalibration(file.path(), graph, options.policy, samples));
-    auto table = quant::ReadCalibration(folder, key);
-    info.calibration_recalled = table.ok();
-    if (table.ok()) return table;
-    if (!absl::IsNotFound(table.status())) info.calibration_cache_warning = std::string(table.status().message());
+// Sets the policy and the report of a mixed variant: those of the cache, where there is one and it has them; else a search's, which go there.
+absl::Status SearchPrecisions(const ir::Graph& graph, const quant::CalibrationTable& table,
+                              const CalibrationSource& calibration, const std::string& folder, const Phases& phases,
+                              VariantInfo* info) {
+  const cache::Digest key = search::KeyOfSearch(calibration.key(), info->policy, MachineName(), info->threads);
+  absl::StatusOr<search::Found> known = absl::NotFoundError("no cache");
+  if (!folder.empty()) known = search::ReadSearch(folder, key, info->policy);
+  info->search_recalled = known.ok();
+  if (known.ok()) {
+    info->policy = std::move(known->policy);
+    info->search = std::make_shared<const search::Report>(std::move(known->report));
+    return absl::OkStatus();
   }
-  auto runner = MakeCalibrationRunner(graph, info.threads);
-  PRECIS_ASSIGN_OR_RETURN(auto table,
-                          quant::Calibrate(graph, options.policy, *runner, samples,
-                                           [&](const std::string&, double fraction) { phases.Report(fraction); }));
-  if (folder.empty()) return table;
-  if (const absl::Status written = quant::WriteCalibration(folder, key, *table); !written.ok())
-    info.calibration_cache_warning = std::string(written.message());
-  return table;
+  if (!absl::IsNotFound(known.status())) info->cache_warning = std::string(known.status().message());
+  PRECIS_ASSIGN_OR_RETURN(const quant::SampleSource* samples, calibration.Samples());
+  PlanCompiler compiler(graph, &table, info->threads);
+  PRECIS_ASSIGN_OR_RETURN(search::Found found,
+                          search::Search(graph, info->policy, compiler, *samples,
+                                         [&](const std::string&, double fraction) { phases.Report(fraction); }));
+  info->policy = found.policy;
+  if (found.report.points.empty()) return absl::OkStatus();  // there was nothing to choose
+  if (!folder.empty()) {
+    if (const absl::Status written = search::WriteSearch(folder, key, found); !written.ok())
+      info->cache_warning = std::string(written.message());
+  }
+  info->search = std::make_shared<const search::Report>(std::move(found.report));
+  return absl::OkStatus();
 }
 
 absl::Status WarmUp(const Variant& variant, const std::vector<Shape>& shapes) {
@@ -108,39 +118,29 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
   info.load_ms["parse"] = parse_ms_;
   Phases phases(options, info);
 
-  std::unique_ptr<quant::SampleSource> samples;
   std::vector<Shape> shapes = options.warm_shapes.empty() ? DefaultShapes(inputs()) : options.warm_shapes;
-  std::vector<Shape> sample_shapes;  // those that calibration runs at
-  const bool calibrates = quant::NeedsCalibration(options.policy);
-  if (calibrates) {
-    std::vector<quant::SampleInput> wanted;
-    for (const TensorSpec& spec : inputs()) wanted.push_back({spec.name, spec.dtype, spec.shape});
-    PRECIS_ASSIGN_OR_RETURN(samples, quant::OpenSamples(options.calibration_dir, wanted));
-    PRECIS_ASSIGN_OR_RETURN(const std::vector<Tensor> first, samples->Sample(0));
-    for (const Tensor& input : first) sample_shapes.push_back(input.shape());
-    if (options.warm_shapes.empty()) shapes = sample_shapes;
+  std::unique_ptr<CalibrationSource> calibration;  // null: the policy needs none
+  if (quant::NeedsCalibration(options.policy)) {
+    PRECIS_ASSIGN_OR_RETURN(calibration, CalibrationSource::Open(*file_, options));
+    if (options.warm_shapes.empty()) shapes = calibration->shapes();
   }
 
   phases.Begin("parse");
   PRECIS_ASSIGN_OR_RETURN(ir::Graph graph, Optimise(*file_, shapes));
   PRECIS_RETURN_IF_ERROR(quant::CheckOverrides(graph, options.policy));
   std::shared_ptr<const quant::CalibrationTable> table;
-  if (calibrates) {
+  if (calibration != nullptr) {
     phases.Begin("calibrate");
     std::optional<ir::Graph> other_shapes;
-    if (sample_shapes != shapes) {
-      PRECIS_ASSIGN_OR_RETURN(other_shapes, Optimise(*file_, sample_shapes));
+    if (calibration->shapes() != shapes) {
+      PRECIS_ASSIGN_OR_RETURN(other_shapes, Optimise(*file_, calibration->shapes()));
     }
     const ir::Graph& calibrated = other_shapes.has_value() ? *other_shapes : graph;
-    PRECIS_ASSIGN_OR_RETURN(table, RecallOrCalibrate(*file_, calibrated, options, *samples, phases, info));
+    PRECIS_ASSIGN_OR_RETURN(table,
+                            calibration->Table(calibrated, [&](double fraction) { phases.Report(fraction); }, &info));
     if (options.policy.precision == quant::Precision::kMixed) {
       phases.Begin("search");
-      PlanCompiler compiler(calibrated, table.get(), info.threads);
-      PRECIS_ASSIGN_OR_RETURN(search::Found found,
-                              search::Search(calibrated, options.policy, compiler, *samples,
-                                             [&](const std::string&, double fraction) { phases.Report(fraction); }));
-      info.policy = std::move(found.policy);
-      if (!found.report.points.empty()) info.search = std::make_shared<const search::Report>(std::move(found.report));
+      PRECIS_RETURN_IF_ERROR(SearchPrecisions(calibrated, *table, *calibration, options.cache, phases, &info));
     }
   }
 

@@ -44,18 +44,27 @@ struct VariantInfo {
   int64_t weight_bytes = 0;               // prepacked weights held in memory
   int64_t arena_bytes = 0;                // activations of one session, for the shapes compiled at load
   int64_t weight_bytes_per_run = 0, activation_bytes_per_run = 0;  // memory traffic of one run at those shapes
-  bool calibration_recalled = false;      // read from LoadOptions::calibration_cache instead of measured
-  std::string calibration_cache_warning;  // what was wrong with that folder or its file; the load went on without it
+  bool calibration_recalled = false;                               // read from LoadOptions::cache instead of measured
+  bool search_recalled = false;                                    // the same of `search`
+  std::string cache_warning;  // what was wrong with that folder or its files; the load went on without it
 };
+
+// What calibration learned from samples that are no files: CalibrationRun makes it, LoadOptions takes it. Immutable.
+struct Calibration;
+// The same without the samples that a mixed policy keeps.
+std::shared_ptr<const Calibration> WithoutSamples(const std::shared_ptr<const Calibration>& calibration);
 
 struct LoadOptions {
   std::string variant = "fp32";
   quant::Policy policy;
   int threads = 1;              // threads a run uses; sessions must be used from one thread at a time
-  std::string calibration_dir;  // holds .npy / .npz files; needed by int8 and mixed
-  // Folder that keeps results of calibration, made where it is missing; a load of the same file, samples and policy takes them from there.
-  // Empty: none. A file that cannot be trusted, or written, costs a calibration and a warning in VariantInfo, never the load.
-  std::string calibration_cache;
+  std::string calibration_dir;  // holds .npy / .npz files; int8 and mixed need them, or a stream of samples
+  // Of samples that were streamed, for a policy that does not say kFiles; null, or of another policy: what the cache has of the last stream.
+  std::shared_ptr<const Calibration> streamed;
+  // Folder that keeps results of calibration and of searches for mixed precision, made where it is missing; a load of the same file, samples
+  // and policy (and, for searches, on such a machine and threads) takes them from there. Empty: none. A file that cannot be trusted, or
+  // written, costs the work again and a warning in VariantInfo, never the load.
+  std::string cache;
   std::vector<Shape>
       warm_shapes;  // concrete shapes to compile at load; empty: unknown dims become those of the calibration data, else 1
   int max_cached_plans = 16;  // plans kept per variant, one per concrete input shape; least recently used goes first
@@ -63,6 +72,21 @@ struct LoadOptions {
 };
 
 class Variant;
+
+// Calibration by samples that come one at a time. Its memory does not grow with their number, but for a mixed policy, whose search runs them
+// again: of these it keeps the first 256 MiB. Not thread-safe.
+class CalibrationRun {
+ public:
+  virtual ~CalibrationRun() = default;
+  // `inputs` in the order of Model::inputs(); those of the first sample set the shapes. Errors: InvalidArgument names the sample by its number
+  // from 0, the input, what was expected and what came, also for NaN and infinity; the sample is not counted then.
+  virtual absl::Status Add(const std::vector<TensorView>& inputs) = 0;
+  virtual int64_t samples() const = 0;
+  // The policy's sample limit is reached.
+  virtual bool full() const = 0;
+  // Ends it, and keeps the result in the cache. `warning` says what was wrong with that, if anything. FailedPrecondition without samples.
+  virtual absl::StatusOr<std::shared_ptr<const Calibration>> Finish(std::string* warning) = 0;
+};
 
 // A parsed model file. Thread-safe: variants may be loaded concurrently.
 class Model {
@@ -78,6 +102,10 @@ class Model {
   // Quantizes and compiles. Errors: FailedPrecondition when int8 or mixed is asked for and there is no calibration data (says where to put it);
   // InvalidArgument / Unimplemented name nodes; ResourceExhausted when memory does not suffice.
   virtual absl::StatusOr<std::shared_ptr<const Variant>> LoadVariant(const LoadOptions& options) const = 0;
+
+  // Calibration for a later LoadVariant under the same policy, of which `options` has policy, threads and cache. The run may
+  // outlive the model. Errors: InvalidArgument when nothing in the policy needs calibration.
+  virtual absl::StatusOr<std::unique_ptr<CalibrationRun>> StartCalibration(const LoadOptions& options) const = 0;
 };
 
 // One worker's execution state of a variant: arena, stream, scratchpad per plan. Not thread-safe: one thread at a time.

@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 #include "engine/exec/context.h"
@@ -94,6 +96,29 @@ absl::StatusOr<ir::Graph> Optimise(const ModelFile& file, const std::vector<Shap
   PRECIS_RETURN_IF_ERROR(passes::Specialize(graph, shapes));
   PRECIS_RETURN_IF_ERROR(passes::RunPasses(graph).status());
   return graph;
+}
+
+absl::Status CheckInputs(const std::vector<TensorSpec>& specs, const std::vector<TensorView>& inputs) {
+  if (inputs.size() != specs.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the model has ", specs.size(), " inputs, the request ", inputs.size()));
+  }
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const TensorSpec& spec = specs[i];
+    if (inputs[i].dtype != spec.dtype) {
+      return absl::InvalidArgumentError(absl::StrCat("input \"", spec.name, "\": want ", KServeName(spec.dtype),
+                                                     ", got ", KServeName(inputs[i].dtype)));
+    }
+    const bool fits =
+        std::equal(spec.shape.begin(), spec.shape.end(), inputs[i].shape.begin(), inputs[i].shape.end(),
+                   [](int64_t want, int64_t got) { return got >= 0 && (want == kUnknownDim || want == got); });
+    if (!fits) {
+      return absl::InvalidArgumentError(absl::StrCat("input \"", spec.name, "\": want shape ",
+                                                     ShapeToString(spec.shape), ", got ",
+                                                     ShapeToString(inputs[i].shape)));
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::vector<Shape> DefaultShapes(const std::vector<TensorSpec>& inputs) {

@@ -43,6 +43,9 @@ class ModelFile {
 // Specialised and optimised for `shapes`; f32.
 absl::StatusOr<ir::Graph> Optimise(const ModelFile& file, const std::vector<Shape>& shapes);
 
+// InvalidArgument names the first tensor of `inputs` that is not what `specs` says, what was expected and what came.
+absl::Status CheckInputs(const std::vector<TensorSpec>& specs, const std::vector<TensorView>& inputs);
+
 // Concrete shapes for a plan that nobody has asked for yet: 1 for every unknown dimension.
 std::vector<Shape> DefaultShapes(const std::vector<TensorSpec>& inputs);
 

@@ -37,7 +37,6 @@ class SessionImpl : public Session {
   absl::StatusOr<double> FloorMilliseconds(const std::vector<TensorView>& inputs) override;
 
  private:
-  absl::Status Check(const std::vector<TensorView>& inputs) const;
   absl::StatusOr<exec::Context*> Prepare(const std::vector<TensorView>& inputs);
 
   const std::shared_ptr<const VariantImpl> variant_;
@@ -52,32 +51,8 @@ bool SameShapes(const plan::Plan& plan, const std::vector<TensorView>& inputs) {
                     [](const TensorView& t, const Shape& s) { return t.shape == s; });
 }
 
-absl::Status SessionImpl::Check(const std::vector<TensorView>& inputs) const {
-  const auto& specs = variant_->inputs();
-  if (inputs.size() != specs.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the model has ", specs.size(), " inputs, the request ", inputs.size()));
-  }
-  for (size_t i = 0; i < specs.size(); ++i) {
-    const TensorSpec& spec = specs[i];
-    if (inputs[i].dtype != spec.dtype) {
-      return absl::InvalidArgumentError(absl::StrCat("input \"", spec.name, "\": want ", KServeName(spec.dtype),
-                                                     ", got ", KServeName(inputs[i].dtype)));
-    }
-    const bool fits =
-        std::equal(spec.shape.begin(), spec.shape.end(), inputs[i].shape.begin(), inputs[i].shape.end(),
-                   [](int64_t want, int64_t got) { return got >= 0 && (want == kUnknownDim || want == got); });
-    if (!fits) {
-      return absl::InvalidArgumentError(absl::StrCat("input \"", spec.name, "\": want shape ",
-                                                     ShapeToString(spec.shape), ", got ",
-                                                     ShapeToString(inputs[i].shape)));
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<exec::Context*> SessionImpl::Prepare(const std::vector<TensorView>& inputs) {
-  PRECIS_RETURN_IF_ERROR(Check(inputs));
+  PRECIS_RETURN_IF_ERROR(CheckInputs(variant_->inputs(), inputs));
   auto it =
       std::find_if(contexts_.begin(), contexts_.end(), [&](const auto& c) { return SameShapes(c->plan(), inputs); });
   if (it == contexts_.end()) {

@@ -6,6 +6,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(MakeModelsCommand());
   commands.push_back(MakeLoadCommand());
+  commands.push_back(MakeCalibrateCommand());
   commands.push_back(MakeUnloadCommand());
   commands.push_back(MakeInferCommand());
   commands.push_back(MakeCompareCommand());

@@ -1,23 +1,21 @@
 #ifndef PRECIS_ENGINE_QUANT_CALIBRATION_CACHE_H_
 #define PRECIS_ENGINE_QUANT_CALIBRATION_CACHE_H_
 
-// Calibration results on disk, so that a second load of the same network on the same data skips the runs.
+// Calibration results on disk (engine/cache), so that a second load of the same network on the same data skips the runs.
 //
-// A folder of files, one per key, named by it. The key is a SHA-256 over all that a result depends on: the model's file, the optimised network with
-// its weights, the samples, and the policy's fields that calibration reads; a change of any of them is another file. What a file holds is checked by a digest of
-// its own before a byte of it is believed. Files appear whole or not at all, so a process may be killed at any moment and several may
-// share a folder. Nothing is ever removed but drafts of killed processes: the folder's size is the operator's.
-//
-// File, little-endian: magic "PRECISCT", u32 version, key (32 bytes), u64 length of the content, SHA-256 of the content, content.
+// Two kinds of file: a table, whose key is a hash over the model's file, the optimised network with its weights, the policy's fields that
+// calibration reads, and the samples; and, for samples that came as a stream and are gone, a note of which table was the
+// last, whose key leaves the samples out.
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/cache/sha256.h"
 #include "engine/ir/graph.h"
 #include "engine/quant/calibration_table.h"
 #include "engine/quant/policy.h"
@@ -25,14 +23,30 @@
 
 namespace precis::quant {
 
-using CalibrationKey = std::array<uint8_t, 32>;
+using CalibrationKey = cache::Digest;
 
-// Of Calibrate(graph, policy, …, samples), where `graph` was made from the file at `model_path`. Errors: those of the samples; NotFound when the file
-// cannot be read.
+// Of all that a result depends on but the samples: `graph` (optimised, f32) was made from the file at `model_path`. Errors: NotFound when the
+// file cannot be read.
+absl::StatusOr<CalibrationKey> KeyOfNetwork(const std::string& model_path, const ir::Graph& graph,
+                                            const Policy& policy);
+
+// Samples in their order, hashed one by one.
+class SamplesHash {
+ public:
+  void Add(const std::vector<Tensor>& sample);
+  // The key of what calibration of this network learned from them. Ends it.
+  CalibrationKey KeyWith(const CalibrationKey& network);
+
+ private:
+  cache::Sha256 hash_;
+  int64_t samples_ = 0;
+};
+
+// The same in one call, of the samples that Calibrate(graph, policy, …, samples) looks at. Errors: those of KeyOfNetwork and of the samples.
 absl::StatusOr<CalibrationKey> KeyOfCalibration(const std::string& model_path, const ir::Graph& graph,
                                                 const Policy& policy, const SampleSource& samples);
 
-// The content of a file and back. Parse holds for any bytes; InvalidArgument says what is wrong: truncated, damaged, another version or key.
+// The content of a table's file and back, as cache::Parse.
 std::string FormatCalibration(const CalibrationKey& key, const CalibrationTable& table);
 absl::StatusOr<std::shared_ptr<const CalibrationTable>> ParseCalibration(std::string_view bytes,
                                                                          const CalibrationKey& key);
@@ -43,8 +57,21 @@ std::string CalibrationPath(const std::string& folder, const CalibrationKey& key
 // NotFound when there is no such file; InvalidArgument, naming it, when it is not to be trusted.
 absl::StatusOr<std::shared_ptr<const CalibrationTable>> ReadCalibration(const std::string& folder,
                                                                         const CalibrationKey& key);
-// Makes the folder where it is missing, and removes drafts that killed processes left there. Unavailable when it cannot write.
+// Unavailable when it cannot write.
 absl::Status WriteCalibration(const std::string& folder, const CalibrationKey& key, const CalibrationTable& table);
+
+// What was last streamed for one model and policy.
+struct StreamNote {
+  CalibrationKey network{};         // KeyOfNetwork at the samples' shapes
+  CalibrationKey calibration{};     // of the table
+  std::vector<Shape> input_shapes;  // of the samples
+  bool operator==(const StreamNote&) const = default;
+};
+// Of the model's file and the policy's fields that calibration reads. Errors: NotFound when the file cannot be read.
+absl::StatusOr<CalibrationKey> KeyOfStream(const std::string& model_path, const Policy& policy);
+// Errors as of ReadCalibration and WriteCalibration.
+absl::StatusOr<StreamNote> ReadStreamNote(const std::string& folder, const CalibrationKey& stream);
+absl::Status WriteStreamNote(const std::string& folder, const CalibrationKey& stream, const StreamNote& note);
 
 }  // namespace precis::quant
 

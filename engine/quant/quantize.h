@@ -58,11 +58,31 @@ struct Target {
 
 using Progress = std::function<void(const std::string& phase, double fraction)>;
 
+// Calibration of a network by samples that come one at a time; what it holds does not grow with their number. Not thread-safe.
+class Calibrator {
+ public:
+  // `graph` (optimised, f32), `policy` and `runner` must outlive it. Errors: those of the graph.
+  static absl::StatusOr<std::unique_ptr<Calibrator>> Create(const ir::Graph& graph, const Policy& policy,
+                                                            Runner& runner);
+  ~Calibrator();
+
+  // Errors: InvalidArgument when a tensor is not of the graph's type and shape or holds NaN or infinity (names the sample by its number
+  // from 0, and the input): the sample is not counted, and others may follow. Those of the runner.
+  absl::Status Add(const std::vector<Tensor>& sample);
+  int64_t samples() const;
+  // Ends it. FailedPrecondition when there were no samples; errors of the runner.
+  absl::StatusOr<std::shared_ptr<const CalibrationTable>> Finish();
+
+ private:
+  class Impl;
+  explicit Calibrator(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
+};
+
 // Errors: InvalidArgument names an override whose pattern matches no convolution or matrix product of `graph` (optimised, f32).
 absl::Status CheckOverrides(const ir::Graph& graph, const Policy& policy);
 
-// Calibrates `graph` (optimised, f32). Errors: those of the runner; FailedPrecondition when there are no samples; InvalidArgument when a
-// sample holds NaN or infinity (names file order and input).
+// The same over samples that are all there. Errors: those of Calibrator and of the samples.
 absl::StatusOr<std::shared_ptr<const CalibrationTable>> Calibrate(const ir::Graph& graph, const Policy& policy,
                                                                   Runner& runner, const SampleSource& samples,
                                                                   const Progress& progress);

@@ -51,8 +51,8 @@ absl::StatusOr<std::vector<Shape>> ShapesToCompile(const std::vector<std::pair<s
   return shapes;
 }
 
-// Where calibration results of a model are kept; empty: nowhere, as in a container whose models are read-only.
-std::string CalibrationCacheOf(const ModelSource& source, const std::optional<std::string>& configured) {
+// Where results of calibration and search are kept; empty: nowhere, as in a container whose models are read-only.
+std::string CacheOf(const ModelSource& source, const std::optional<std::string>& configured) {
   if (configured.has_value()) return *configured;
   const std::string folder = source.folder + "/.precis_cache";
   const bool exists = access(folder.c_str(), F_OK) == 0;
@@ -62,10 +62,11 @@ std::string CalibrationCacheOf(const ModelSource& source, const std::optional<st
 void LogCalibration(const VariantInfo& info, const std::string& name, const std::string& cache) {
   const auto took = info.load_ms.find("calibrate");
   if (took == info.load_ms.end()) return;
-  if (!info.calibration_cache_warning.empty()) LOG(WARNING) << "calibration cache: " << info.calibration_cache_warning;
+  if (!info.cache_warning.empty()) LOG(WARNING) << "calibration cache: " << info.cache_warning;
   LOG(INFO) << "calibration of " << name << ": "
             << (info.calibration_recalled ? "taken from " + cache : "measured, not taken from a cache") << ", "
             << static_cast<int64_t>(took->second) << " ms";
+  if (info.search_recalled) LOG(INFO) << "precisions of " << name << ": taken from " << cache;
 }
 
 }  // namespace
@@ -173,7 +174,10 @@ absl::StatusOr<std::vector<ModelStore::LoadPlan>> ModelStore::PlanLoad(const Loa
         if (slot == nullptr || slot->current == nullptr) return policy.status();
         policy = slot->current->policy;
       }
-      plans.push_back({source, version, file, variant, *policy, request.warm_shapes});
+      std::shared_ptr<const Calibration> streamed = request.streamed;
+      if (const auto& known = models_[source.name].streamed; streamed == nullptr && known.contains({version, variant}))
+        streamed = known.at({version, variant});
+      plans.push_back({source, version, file, variant, *policy, request.warm_shapes, std::move(streamed)});
     }
   }
   return plans;
@@ -208,6 +212,23 @@ absl::Status ModelStore::LoadOne(const LoadPlan& plan, bool only_if_changed, con
   return status;
 }
 
+absl::StatusOr<Parallelism> ModelStore::ParallelismOf(const ModelSource& source) const {
+  PRECIS_ASSIGN_OR_RETURN(const Scheduling scheduling, MakeScheduling(source.config));
+  return ChooseParallelism(options_.cores, scheduling.workers > 0 ? scheduling.workers : options_.workers,
+                           options_.threads);
+}
+
+LoadOptions ModelStore::EngineOptions(const LoadPlan& plan, const Parallelism& parallel) const {
+  LoadOptions options;
+  options.variant = plan.variant;
+  options.policy = plan.policy;
+  options.threads = parallel.threads;
+  options.calibration_dir = plan.source.calibration_dir;
+  options.streamed = plan.streamed;
+  options.cache = CacheOf(plan.source, options_.calibration_cache);
+  return options;
+}
+
 absl::StatusOr<std::unique_ptr<ServedVariant>> ModelStore::MakeServed(const LoadPlan& plan, const Progress& progress) {
   PRECIS_ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model, Model::Open(plan.file));
   auto served = std::make_unique<ServedVariant>();
@@ -217,21 +238,15 @@ absl::StatusOr<std::unique_ptr<ServedVariant>> ModelStore::MakeServed(const Load
   served->name = plan.variant;
   PRECIS_ASSIGN_OR_RETURN(served->signature, MakeSignature(plan.source.config, model->inputs(), model->outputs()));
   served->config = CompleteModelConfig(plan.source.config, plan.source.name, served->signature);
-  LoadOptions options;
-  options.variant = plan.variant;
-  options.policy = plan.policy;
   WorkerPoolOptions pool;
   PRECIS_ASSIGN_OR_RETURN(pool.scheduling, MakeScheduling(plan.source.config));
-  const Parallelism parallel = ChooseParallelism(
-      options_.cores, pool.scheduling.workers > 0 ? pool.scheduling.workers : options_.workers, options_.threads);
+  PRECIS_ASSIGN_OR_RETURN(const Parallelism parallel, ParallelismOf(plan.source));
   pool.workers = parallel.workers;
-  options.threads = parallel.threads;
-  options.calibration_dir = plan.source.calibration_dir;
-  options.calibration_cache = CalibrationCacheOf(plan.source, options_.calibration_cache);
+  LoadOptions options = EngineOptions(plan, parallel);
   PRECIS_ASSIGN_OR_RETURN(options.warm_shapes, ShapesToCompile(plan.warm_shapes, served->signature, model->inputs()));
   options.progress = progress;
   PRECIS_ASSIGN_OR_RETURN(served->variant, model->LoadVariant(options));
-  LogCalibration(served->variant->info(), JoinModelName(plan.source.name, plan.variant), options.calibration_cache);
+  LogCalibration(served->variant->info(), JoinModelName(plan.source.name, plan.variant), options.cache);
   served->metrics = metrics_->ForVariant(served->model, served->version_text, served->name);
   served->drift = std::make_shared<DriftRecord>(
       DriftRecord::Names{served->model, served->version, served->name, BaselineOf(plan.source.precision)},
@@ -265,6 +280,8 @@ void ModelStore::Publish(const LoadPlan& plan, const std::shared_ptr<Instance>& 
       const VariantInfo& info = instance->served->variant->info();
       instance->served->metrics->ObserveLoad(info.load_ms);
       instance->served->metrics->SetMemory(info.weight_bytes, info.arena_bytes);
+      if (plan.streamed != nullptr)
+        models_[plan.source.name].streamed[{plan.version, plan.variant}] = WithoutSamples(plan.streamed);
     }
   }
   NotifyReadiness(plan.source.name, plan.variant);
@@ -329,120 +346,6 @@ void ModelStore::UnloadDroppedVersions(const ModelSource& source) {
     models_[source.name].versions.erase(version);
     RefreshRoutesLocked(models_[source.name]);
   }
-}
-
-void ModelStore::NotifyReadiness(const std::string& model, const std::string& variant) {
-  if (!listener_) return;
-  bool model_ready = false, variant_ready = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    model_ready = FindReadyLocked({model, ""}, 0).ok();
-    const auto served = FindReadyLocked({model, variant}, 0);
-    variant_ready = served.ok() && !(*served)->drift->alarm();
-  }
-  listener_(model, model_ready);
-  listener_(JoinModelName(model, variant), variant_ready);
-}
-
-void ModelStore::RefreshRoutesLocked(ModelEntry& entry) {
-  std::map<int64_t, TrafficRoute> routes;
-  for (const auto& [version, slots] : entry.versions) {
-    std::vector<TrafficRoute::Candidate> loaded;
-    for (const auto& [variant, slot] : slots) {
-      if (slot.current != nullptr) loaded.push_back({variant, slot.current->served.get()});
-    }
-    TrafficRoute route(entry.effective_traffic(), loaded, DefaultVariant(entry, slots));
-    const std::vector<std::string>& before = entry.routes[version].missing();
-    for (const std::string& variant : route.missing()) {
-      if (loaded.empty() || std::find(before.begin(), before.end(), variant) != before.end()) continue;
-      LOG(WARNING) << "traffic of " << entry.source.name << " version " << version << ": variant " << variant
-                   << " is not loaded, its share goes to the others";
-    }
-    routes[version] = std::move(route);
-    RefreshShadowsLocked(entry, slots);
-  }
-  entry.routes = std::move(routes);
-}
-
-void ModelStore::RefreshShadowsLocked(const ModelEntry& entry, const std::map<std::string, Slot>& slots) {
-  const auto find = [&slots](const std::string& variant) -> ServedVariant* {
-    const auto slot = slots.find(variant);
-    return slot == slots.end() || slot->second.current == nullptr ? nullptr : slot->second.current->served.get();
-  };
-  for (const auto& [variant, slot] : slots) {
-    if (slot.current != nullptr) slot.current->served->shadows.clear();
-  }
-  ServedVariant* const baseline = find(BaselineOf(entry.source.precision));
-  if (baseline == nullptr) return;
-  const auto pair_up = [baseline](ServedVariant* subject, ServedVariant* answering, double rate) {
-    for (ServedVariant::Shadow& shadow : answering->shadows) {
-      if (shadow.run.subject != subject->drift) continue;
-      shadow.rate = std::max(shadow.rate, rate);
-      return;
-    }
-    answering->shadows.push_back({{subject->drift, baseline->drift, answering == subject}, rate});
-  };
-  for (const auto& wanted : entry.effective_traffic().shadow()) {
-    ServedVariant* const named = find(wanted.variant());
-    if (named == nullptr || wanted.rate() <= 0) continue;
-    for (const auto& [variant, slot] : slots) {
-      if (slot.current == nullptr || variant == baseline->name) continue;
-      ServedVariant* const subject = slot.current->served.get();
-      if (named == baseline || named == subject) pair_up(subject, subject, wanted.rate());
-      if (named == subject) pair_up(subject, baseline, wanted.rate());
-    }
-  }
-}
-
-void ModelStore::OnDriftChange(const std::shared_ptr<DriftRecord>& record, DriftRecord::Change change) {
-  const DriftRecord::Names& names = record->names();
-  const std::string name = JoinModelName(names.model, names.variant);
-  if (change == DriftRecord::Change::kRaised) {
-    LOG(WARNING) << "drift alarm: " << name << " version " << names.version << ": "
-                 << record->Snapshot(absl::Now()).alarm_reason;
-    if (record->alert().move_traffic()) MoveTrafficToBaseline(*record);
-  } else {
-    LOG(INFO) << "drift alarm over: " << name << " version " << names.version << " is within its limits again";
-  }
-  NotifyReadiness(names.model, names.variant);
-}
-
-void ModelStore::MoveTrafficToBaseline(const DriftRecord& record) {
-  const DriftRecord::Names& names = record.names();
-  absl::MutexLock lock(&mutex_);
-  const auto entry = models_.find(names.model);
-  if (entry == models_.end()) return;
-  const Slot* slot = FindSlotLocked(names.model, names.version, names.variant);
-  if (slot == nullptr || slot->current == nullptr || slot->current->served->drift.get() != &record) return;
-  v1::Traffic traffic = entry->second.effective_traffic();
-  if (traffic.split_size() == 0 && slot->current->served.get() == entry->second.routes[names.version].primary()) {
-    traffic.add_split()->set_variant(names.variant);
-    traffic.mutable_split(0)->set_percent(100);
-  }
-  if (!MoveShare(names.variant, names.baseline, &traffic)) return;
-  entry->second.traffic = traffic;
-  RefreshRoutesLocked(entry->second);
-  slot->current->served->metrics->CountTrafficMove();
-  LOG(WARNING) << "traffic of " << names.model << " moved from " << names.variant << " to " << names.baseline << ": "
-               << traffic.ShortDebugString();
-}
-
-absl::Status ModelStore::SetTraffic(const std::string& model, const v1::Traffic& traffic) {
-  PRECIS_RETURN_IF_ERROR(CheckTraffic(traffic));
-  absl::MutexLock lock(&mutex_);
-  PRECIS_ASSIGN_OR_RETURN(const ServedVariant* now, FindReadyLocked({model, ""}, 0));
-  for (const std::string& variant : VariantsOf(traffic)) {
-    PRECIS_RETURN_IF_ERROR(FindReadyLocked({model, variant}, now->version).status());
-  }
-  if (traffic.shadow_size() > 0) {
-    const std::string baseline = BaselineOf(models_.at(model).source.precision);
-    PRECIS_RETURN_IF_ERROR(FindReadyLocked({model, baseline}, now->version).status());
-  }
-  ModelEntry& entry = models_.at(model);
-  entry.traffic = traffic;
-  RefreshRoutesLocked(entry);
-  LOG(INFO) << "traffic of " << model << ": " << traffic.ShortDebugString();
-  return absl::OkStatus();
 }
 
 bool ModelStore::InUse(const ModelEntry& entry) {

@@ -27,6 +27,7 @@
 #include "engine/model.h"
 #include "server/config/model_name.h"
 #include "server/config/repository.h"
+#include "server/config/scheduling.h"
 #include "server/metrics/server_metrics.h"
 #include "server/models/load_threads.h"
 #include "server/models/served_variant.h"
@@ -70,6 +71,22 @@ struct LoadRequest {
   std::optional<inference::ModelConfig> config;            // instead of config.pbtxt
   std::vector<std::pair<std::string, Shape>> warm_shapes;  // by input
   bool only_if_changed = true;                             // a READY variant of the same policy and files is left alone
+  std::shared_ptr<const Calibration> streamed;             // what samples of a client gave, for one version's variant
+};
+
+// Samples of a client on their way into a variant. Not thread-safe; not to outlive the store.
+struct StreamedCalibration {
+  StreamedCalibration() = default;
+  StreamedCalibration(const StreamedCalibration&) = delete;
+  StreamedCalibration& operator=(const StreamedCalibration&) = delete;
+  ~StreamedCalibration() {
+    if (running != nullptr) running->fetch_sub(1);
+  }
+
+  Signature signature;  // what a sample looks like on the wire
+  std::unique_ptr<CalibrationRun> run;
+  LoadRequest load;                     // of the variant, once the run is finished
+  std::atomic<int>* running = nullptr;  // counts it
 };
 
 struct ModelStoreOptions {
@@ -118,6 +135,12 @@ class ModelStore {
   // Asynchronous; `progress` (may be empty) and `done` are called on a load thread. Errors: those of Repository::Find,
   // PolicyOfVariant, the engine; Unavailable when the store stops.
   void Load(LoadRequest request, Progress progress, Done done);
+  // Begins to calibrate the variant that `request` names (no variant: the first one that Load would load) under its policy, of which
+  // `calibration`, where given, replaces that part. Blocks while the model is read: to be called on a load thread. What is loaded is not
+  // touched. Errors: as Load; InvalidArgument for a variant without int8 layers and for calibration from elsewhere; ResourceExhausted when
+  // too many run already.
+  absl::StatusOr<std::unique_ptr<StreamedCalibration>> StartCalibration(
+      LoadRequest request, const std::optional<v1::CalibrationPolicy>& calibration);
   // As Load. Without a variant: all of them. Errors: NotFound when nothing of that name is loaded.
   void Unload(ModelName name, int64_t version, Done done);
   // Takes what Route chose.
@@ -155,6 +178,8 @@ class ModelStore {
     std::map<int64_t, std::map<std::string, Slot>> versions;  // of what was loaded
     std::map<int64_t, TrafficRoute> routes;                   // of the same versions: RefreshRoutes keeps them so
     std::optional<v1::Traffic> traffic;                       // SetTraffic's
+    std::map<std::pair<int64_t, std::string>, std::shared_ptr<const Calibration>>
+        streamed;  // last, by version and variant
     const v1::Traffic& effective_traffic() const { return traffic.has_value() ? *traffic : source.precision.traffic(); }
   };
   // What one variant's load needs.
@@ -164,12 +189,16 @@ class ModelStore {
     std::string file, variant;
     quant::Policy policy;
     std::vector<std::pair<std::string, Shape>> warm_shapes;
+    std::shared_ptr<const Calibration> streamed;  // may be null
   };
   absl::Status RunLoad(const LoadRequest& request, const Progress& progress);
   absl::StatusOr<std::vector<LoadPlan>> PlanLoad(const LoadRequest& request);
   std::vector<std::string> VariantsToLoadLocked(const ModelSource& source, int64_t version) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status LoadOne(const LoadPlan& plan, bool only_if_changed, const Progress& progress);
+  // Threads and cache of the engine's load.
+  LoadOptions EngineOptions(const LoadPlan& plan, const Parallelism& parallel) const;
+  absl::StatusOr<Parallelism> ParallelismOf(const ModelSource& source) const;
   absl::StatusOr<std::unique_ptr<ServedVariant>> MakeServed(const LoadPlan& plan, const Progress& progress);
   void Publish(const LoadPlan& plan, const std::shared_ptr<Instance>& instance,
                absl::StatusOr<std::unique_ptr<ServedVariant>> served);
@@ -212,6 +241,7 @@ class ModelStore {
   std::map<std::string, ModelEntry> models_ ABSL_GUARDED_BY(mutex_);
   int64_t loads_ ABSL_GUARDED_BY(mutex_) = 0;
   mutable std::atomic<uint64_t> routed_ = 0;  // requests that a split was asked for
+  std::atomic<int> calibrations_ = 0;         // StreamedCalibrations alive
 
   LoadThreads threads_;  // its tasks use all of the above
   // The monitor's thread is of idle priority and must not take the mutex, so alarms have a thread of their own.

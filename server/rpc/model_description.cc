@@ -124,6 +124,18 @@ void DescribeVersion(const VersionReport& report, v1::ModelVariants* model) {
   *model->mutable_traffic() = report.traffic;
 }
 
+v1::VariantStatus DescribeLoaded(const ModelStore& store, const ModelName& name, int64_t version) {
+  v1::VariantStatus status;
+  const auto reports = store.List(name.model, version);
+  if (!reports.ok() || reports->empty()) return status;
+  const VersionReport& report = reports->back();  // the highest version
+  const std::string& wanted = name.variant.empty() ? report.default_variant : name.variant;
+  for (const VariantReport& variant : report.variants) {
+    if (variant.name == wanted) DescribeVariant(variant, &status);
+  }
+  return status;
+}
+
 void DescribeLayer(const Layer& layer, v1::PlanLayer* proto) {
   proto->set_name(layer.name);
   proto->set_op(layer.op);

@@ -22,6 +22,8 @@ void DescribeIndex(const VersionReport& report, inference::RepositoryIndexRespon
 
 void DescribeVersion(const VersionReport& report, v1::ModelVariants* model);
 void DescribeVariant(const VariantReport& report, v1::VariantStatus* status);
+// What a load of `name` has made; of several versions, in the highest. Empty when it is gone again.
+v1::VariantStatus DescribeLoaded(const ModelStore& store, const ModelName& name, int64_t version);
 void DescribeLayer(const Layer& layer, v1::PlanLayer* proto);
 
 // The engine's name of a phase ("warm_up") as the protocol's.

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 #include "server/config/model_name.h"
+#include "server/rpc/calibrate_stream.h"
 #include "server/rpc/compare_stream.h"
 #include "server/rpc/drift_description.h"
 #include "server/rpc/grpc_status.h"
@@ -23,31 +24,6 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call, const absl::S
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   reactor->Finish(ToGrpcStatus(status));
   return reactor;
-}
-
-absl::Status NotYet(const std::string& rpc) {
-  return absl::UnimplementedError(absl::StrCat(rpc, " is not implemented"));
-}
-
-// A client stream that is refused at once.
-template <typename Request>
-class RefusedStream final : public grpc::ServerReadReactor<Request> {
- public:
-  explicit RefusedStream(const absl::Status& status) { this->Finish(ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
-
-// What the variant that `name` loaded looks like now.
-v1::VariantStatus StatusOf(const ModelStore& store, const ModelName& name, int64_t version) {
-  v1::VariantStatus status;
-  const auto reports = store.List(name.model, version);
-  if (!reports.ok() || reports->empty()) return status;
-  const VersionReport& report = reports->back();  // the highest version
-  const std::string& wanted = name.variant.empty() ? report.default_variant : name.variant;
-  for (const VariantReport& variant : report.variants) {
-    if (variant.name == wanted) DescribeVariant(variant, &status);
-  }
-  return status;
 }
 
 absl::Status FillVariants(ModelStore& store, double peak_bandwidth, const v1::ListVariantsRequest& request,
@@ -98,7 +74,7 @@ grpc::ServerWriteReactor<v1::LoadVariantProgress>* PrecisionService::LoadVariant
       *std::move(load),
       [stream](const std::string& phase, double fraction) { stream->Report(PhaseOf(phase), fraction); },
       [stream, store = store_, name, version](const absl::Status& status) {
-        stream->End(status, status.ok() ? StatusOf(*store, name, version) : v1::VariantStatus());
+        stream->End(status, status.ok() ? DescribeLoaded(*store, name, version) : v1::VariantStatus());
       });
   return stream.get();
 }
@@ -136,8 +112,8 @@ grpc::ServerUnaryReactor* PrecisionService::DescribePlan(grpc::CallbackServerCon
 }
 
 grpc::ServerReadReactor<v1::CalibrateRequest>* PrecisionService::Calibrate(grpc::CallbackServerContext*,
-                                                                           v1::CalibrateResponse*) {
-  return new RefusedStream<v1::CalibrateRequest>(NotYet("Calibrate"));
+                                                                           v1::CalibrateResponse* response) {
+  return new CalibrateStream(store_, lifecycle_, response);
 }
 
 grpc::ServerReadReactor<v1::CompareRequest>* PrecisionService::Compare(grpc::CallbackServerContext* call,

@@ -1,7 +1,7 @@
 #ifndef PRECIS_SERVER_RPC_PRECISION_SERVICE_H_
 #define PRECIS_SERVER_RPC_PRECISION_SERVICE_H_
 
-// precis.v1.PrecisionService on gRPC's callback API. RPCs of later versions answer UNIMPLEMENTED with their name.
+// precis.v1.PrecisionService on gRPC's callback API.
 
 #include "grpcpp/grpcpp.h"
 #include "precis/v1/precision_service.grpc.pb.h"

@@ -91,6 +91,9 @@ TEST_F(AppTest, WrongUsageIsTwo) {
       {"swamp", "--k=8", "--model=net.onnx"},
       {"swamp", "--layer=conv"},
       {"swamp", "--model=net.onnx", "--calibration=/nowhere"},
+      {"calibrate", "net", "--data=/tmp"},
+      {"calibrate", "net@int8"},
+      {"calibrate", "net@int8", "--data=/nowhere"},
       {"compare", "net", "--variants=fp32"},
       {"compare", "net@int8", "--variants=fp32", "--data=/tmp"},
       {"compare", "net", "--variants=fp32,fp32", "--data=/tmp"},
@@ -109,6 +112,7 @@ TEST_F(AppTest, ARefusalIsOneAndNamesTheCode) {
                                              {"unload", "other"},
                                              {"plan", "other"},
                                              {"infer", "other", "--random"},
+                                             {"calibrate", "other@int8", "--data=/tmp"},
                                              {"compare", "other", "--variants=fp32", "--data=/tmp"},
                                              {"health", "other"}}) {
     std::vector<std::string> with_json = words;
@@ -130,7 +134,8 @@ TEST_F(AppTest, UnreachableServerIsOne) {
 }
 
 TEST_F(AppTest, HelpTeachesWithExamples) {
-  for (const char* command : {"models", "load", "unload", "infer", "compare", "plan", "swamp", "stats", "health"}) {
+  for (const char* command :
+       {"models", "load", "calibrate", "unload", "infer", "compare", "plan", "swamp", "stats", "health"}) {
     const Outcome outcome = Run({command, "--help"});
     EXPECT_EQ(outcome.code, kDone);
     EXPECT_THAT(outcome.out, HasSubstr("Example"));
@@ -211,6 +216,24 @@ TEST_F(AppTest, RandomInputsRepeatWithTheirSeed) {
   };
   EXPECT_EQ(data("--seed=1"), data("--seed=1"));
   EXPECT_NE(data("--seed=1"), data("--seed=2"));
+}
+
+TEST_F(AppTest, CalibrateSendsTheRowsAskedForAndShowsTheVariant) {
+  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "precis_app_test_calibrate";
+  std::filesystem::create_directories(folder);
+  const Tensor images = Tensor::From<uint8_t>({5, 2, 2, 3}, std::vector<uint8_t>(60, 9));
+  std::ofstream(folder / "images.npy", std::ios::binary) << FormatNpy(images.view());
+  std::vector<std::string> words = {"calibrate",  "net@int8",   "--data=" + folder.string(),
+                                    "--rows=1:4", "--mean=0.1", "--sample_limit=20"};
+  const Outcome text = Run(words);
+  EXPECT_EQ(text.code, kDone) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("net@int8  READY  calibrated on 3 samples"));
+  EXPECT_EQ(server_.precision.calibration[0].start().precision_policy().calibration().sample_limit(), 20);
+  words.push_back("--json");
+  const Json json = Run(words).json();
+  EXPECT_EQ(json["samples"], 3);
+  EXPECT_EQ(json["model"], "net");
+  EXPECT_EQ(json["state"], "READY");
 }
 
 TEST_F(AppTest, CompareHasTheColumnsThatScriptsRelyOn) {

@@ -198,6 +198,51 @@ TEST(ClientTest, LoadFailsAsTheServerSays) {
   EXPECT_EQ(client->LoadVariant({"net", "", "int8", "", {}}).status().code(), absl::StatusCode::kInternal);
 }
 
+// Samples of "net" without end, or `count` of them.
+Client::NextSample Samples(int count = 1'000'000) {
+  return [count]() mutable -> absl::StatusOr<std::optional<std::vector<Tensor>>> {
+    if (count-- == 0) return std::nullopt;
+    return std::vector<Tensor>{Tensor::Of<float>("x", {1, 3, 2, 2}, std::vector<float>(12, 0.5f))};
+  };
+}
+
+TEST(ClientTest, CalibrateSendsEverySampleAfterTheStart) {
+  FakeServer server;
+  const auto done =
+      MakeClient(server.target())
+          ->Calibrate({.model = "net", .version = "", .variant = "int8", .policy = "precision: INT8"}, Samples(5));
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_EQ(done->samples, 5);
+  EXPECT_EQ(done->variant.state, "READY");
+  ASSERT_EQ(server.precision.calibration.size(), 6u);
+  EXPECT_EQ(server.precision.calibration[0].start().precision_policy().precision(), precis::v1::PrecisionPolicy::INT8);
+  EXPECT_EQ(server.precision.calibration[5].sample().inputs(0).name(), "x");
+  EXPECT_EQ(server.precision.calibration[5].sample().raw_input_contents(0).size(), 48u);
+}
+
+TEST(ClientTest, CalibrateEndsWhenTheServerHasEnough) {
+  FakeServer server;
+  server.precision.most_samples = 3;
+  const auto done = MakeClient(server.target())->Calibrate({"net", "", "int8", ""}, Samples());
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_EQ(done->samples, 3);
+}
+
+TEST(ClientTest, CalibrateFailsAsTheServerOrTheSamplesSay) {
+  FakeServer server;
+  server.precision.most_samples = 2;
+  server.precision.calibrate_status = grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "calibration sample 1: NaN");
+  const auto client = MakeClient(server.target());
+  EXPECT_THAT(std::string(client->Calibrate({"net", "", "int8", ""}, Samples()).status().message()),
+              HasSubstr("sample 1"));
+  const auto broken = []() -> absl::StatusOr<std::optional<std::vector<Tensor>>> {
+    return absl::DataLossError("disk");
+  };
+  EXPECT_EQ(client->Calibrate({"net", "", "int8", ""}, broken).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(client->Calibrate({"net", "", "int8", "waights {}"}, Samples(1)).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST(ClientTest, MisspeltPolicyIsToldBeforeTheCall) {
   const absl::Status status =
       MakeClient("localhost:1")->LoadVariant({"net", "", "int8", "precision: INT8\nwaights {}", {}}).status();

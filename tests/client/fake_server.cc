@@ -123,6 +123,18 @@ grpc::Status FakePrecision::LoadVariant(grpc::ServerContext*, const precis::v1::
   return grpc::Status::OK;
 }
 
+grpc::Status FakePrecision::Calibrate(grpc::ServerContext*, grpc::ServerReader<precis::v1::CalibrateRequest>* reader,
+                                      precis::v1::CalibrateResponse* reply) {
+  calibration.clear();
+  precis::v1::CalibrateRequest message;
+  while (static_cast<int>(calibration.size()) <= most_samples && reader->Read(&message)) calibration.push_back(message);
+  if (!calibrate_status.ok()) return calibrate_status;
+  if (!IsNet(calibration[0].start().model())) return Unknown(calibration[0].start().model());
+  reply->set_samples(static_cast<int64_t>(calibration.size()) - 1);
+  FillVariant(calibration[0].start().variant(), precis::v1::PrecisionPolicy::INT8, reply->mutable_variant());
+  return grpc::Status::OK;
+}
+
 grpc::Status FakePrecision::ListVariants(grpc::ServerContext*, const precis::v1::ListVariantsRequest* request,
                                          precis::v1::ListVariantsResponse* reply) {
   if (!request->model().empty() && !IsNet(request->model())) return Unknown(request->model());

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "inference/grpc_service.grpc.pb.h"
 #include "precis/v1/precision_service.grpc.pb.h"
@@ -39,12 +40,17 @@ struct FakeInference final : inference::GRPCInferenceService::Service {
 struct FakePrecision final : precis::v1::PrecisionService::Service {
   grpc::Status LoadVariant(grpc::ServerContext* context, const precis::v1::LoadVariantRequest* request,
                            grpc::ServerWriter<precis::v1::LoadVariantProgress>* writer) override;
+  grpc::Status Calibrate(grpc::ServerContext* context, grpc::ServerReader<precis::v1::CalibrateRequest>* reader,
+                         precis::v1::CalibrateResponse* reply) override;
   grpc::Status ListVariants(grpc::ServerContext* context, const precis::v1::ListVariantsRequest* request,
                             precis::v1::ListVariantsResponse* reply) override;
   grpc::Status DescribePlan(grpc::ServerContext* context, const precis::v1::DescribePlanRequest* request,
                             precis::v1::DescribePlanResponse* reply) override;
 
   precis::v1::LoadVariantRequest last_load;
+  std::vector<precis::v1::CalibrateRequest> calibration;  // messages of the last Calibrate
+  int most_samples = 100;                                 // then Calibrate answers without waiting for the rest
+  grpc::Status calibrate_status;
   std::function<grpc::Status(grpc::ServerWriter<precis::v1::LoadVariantProgress>*)> on_load;
 };
 

@@ -1,18 +1,11 @@
 // The facade: from a file on disk to variants, sessions and their errors.
 #include "engine/model.h"
 
-#include <unistd.h>
-
-#include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <thread>
 
-#include "absl/strings/str_cat.h"
-#include "engine/tensor/npy.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+#include "tests/engine/model_fixture.h"
 #include "tests/engine/random_weights.h"
 #include "tests/onnx/text_model.h"
 
@@ -26,97 +19,6 @@ using ::testing::FloatNear;
 using ::testing::HasSubstr;
 using ::testing::Pointwise;
 using ::testing::SizeIs;
-
-// A convolution, a residual block, pooling and a product over images [batch,3,8,8]; weights from `seed`.
-onnx::ModelProto Classifier(uint32_t seed = 1) {
-  onnx::ModelProto model = onnx_import::ParseModel(R"(g (float[batch, 3, 8, 8] image) => (float[batch, 10] scores) {
-      a = Conv<pads = [1, 1, 1, 1]>(image, w1, b1)
-      b = Relu(a)
-      c = Conv<pads = [1, 1, 1, 1]>(b, w2, b1)
-      d = Add(c, b)
-      e = Relu(d)
-      f = GlobalAveragePool(e)
-      h = Flatten(f)
-      scores = Gemm(h, w3, b3)
-    })");
-  testing::AddRandomWeights(
-      model, {{"w1", {16, 3, 3, 3}}, {"b1", {16}}, {"w2", {16, 16, 3, 3}}, {"w3", {16, 10}}, {"b3", {10}}}, seed);
-  return model;
-}
-
-Tensor Images(int64_t batch, uint32_t seed = 5) {
-  Tensor t(DataType::kF32, {batch, 3, 8, 8});
-  std::mt19937 random(seed);
-  std::uniform_real_distribution<float> value(-1.0f, 1.0f);
-  for (float& x : t.As<float>()) x = value(random);
-  return t;
-}
-
-class ModelTest : public ::testing::Test {
- protected:
-  ModelTest()
-      : folder_(
-            std::filesystem::path(::testing::TempDir()) /
-            absl::StrCat("precis_", getpid(), "_", ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  ~ModelTest() override { std::filesystem::remove_all(folder_); }
-
-  std::string PathOf(const std::string& name) const { return (folder_ / name).string(); }
-
-  std::string Write(const onnx::ModelProto& model, const std::string& name = "model.onnx") {
-    std::ofstream(PathOf(name), std::ios::binary) << model.SerializeAsString();
-    return PathOf(name);
-  }
-  std::shared_ptr<const Model> Open(const onnx::ModelProto& proto) {
-    auto model = Model::Open(Write(proto));
-    EXPECT_TRUE(model.ok()) << model.status();
-    return model.ok() ? *model : nullptr;
-  }
-  std::shared_ptr<const Model> OpenText(const std::string& text) { return Open(onnx_import::ParseModel(text)); }
-
-  // Where calibration data lies; 16 samples.
-  std::string Calibration() {
-    const std::string dir = PathOf("calibration");
-    std::filesystem::create_directories(dir);
-    EXPECT_TRUE(WriteFileAtomically(dir + "/images.npy", FormatNpy(Images(16, 9).view())).ok());
-    return dir;
-  }
-
-  static LoadOptions Options(const std::string& variant) {
-    LoadOptions options;
-    options.variant = variant;
-    options.policy = *quant::BuiltInPolicy(variant);
-    return options;
-  }
-  static std::shared_ptr<const Variant> Load(const std::shared_ptr<const Model>& model, const LoadOptions& options) {
-    auto variant = model->LoadVariant(options);
-    EXPECT_TRUE(variant.ok()) << variant.status();
-    return variant.ok() ? *variant : nullptr;
-  }
-  static std::unique_ptr<Session> NewSession(const std::shared_ptr<const Variant>& variant) {
-    auto session = variant->NewSession();
-    EXPECT_TRUE(session.ok()) << session.status();
-    return *std::move(session);
-  }
-  static std::vector<float> Run(Session& session, const Tensor& input) {
-    std::vector<Tensor> outputs;
-    const auto status = session.Run({input.view()}, &outputs);
-    EXPECT_TRUE(status.ok()) << status;
-    return status.ok() ? ToFloat(outputs[0].view()) : std::vector<float>();
-  }
-  static absl::Status RunStatus(Session& session, const std::vector<TensorView>& inputs) {
-    std::vector<Tensor> outputs;
-    return session.Run(inputs, &outputs);
-  }
-  static void ExpectError(const absl::Status& status, absl::StatusCode code, const std::vector<std::string>& words) {
-    EXPECT_EQ(status.code(), code) << status;
-    for (const std::string& word : words) EXPECT_THAT(std::string(status.message()), HasSubstr(word));
-  }
-
-  const std::filesystem::path folder_;
-};
 
 // --- Opening ---
 
@@ -236,112 +138,6 @@ TEST_F(ModelTest, ShapesThatTheNetworkCannotTakeAreTheRequestsFault) {
 
 // --- Variants ---
 
-TEST_F(ModelTest, NarrowFloatsStayClose) {
-  const auto model = Open(Classifier());
-  const auto want = Run(*NewSession(Load(model, Options("fp32"))), Images(3));
-  EXPECT_THAT(Run(*NewSession(Load(model, Options("fp16"))), Images(3)), Pointwise(FloatNear(0.01f), want));
-  EXPECT_THAT(Run(*NewSession(Load(model, Options("bf16"))), Images(3)), Pointwise(FloatNear(0.08f), want));
-}
-
-TEST_F(ModelTest, NarrowFloatsHoldHalfTheBytes) {
-  const auto model = Open(Classifier());
-  const int64_t f32 = Load(model, Options("fp32"))->info().weight_bytes;
-  EXPECT_LT(Load(model, Options("fp16"))->info().weight_bytes, f32 * 6 / 10);
-}
-
-TEST_F(ModelTest, Int8WithoutCalibrationSaysWhereToPutIt) {
-  const auto model = Open(Classifier());
-  LoadOptions options = Options("int8");
-  options.calibration_dir = PathOf("calibration");
-  ExpectError(model->LoadVariant(options).status(), absl::StatusCode::kFailedPrecondition, {PathOf("calibration")});
-}
-
-TEST_F(ModelTest, Int8RunsOnIntegersAndStaysClose) {
-  const auto model = Open(Classifier());
-  LoadOptions options = Options("int8");
-  options.calibration_dir = Calibration();
-  const auto variant = Load(model, options);
-  const auto layers = variant->DescribePlan({});
-  ASSERT_TRUE(layers.ok()) << layers.status();
-  int integer = 0;
-  for (const Layer& layer : *layers) {
-    integer += layer.precision.starts_with("u8*s8") || layer.precision.starts_with("s8*s8");
-    EXPECT_FALSE(layer.slow_reference) << layer.name << " " << layer.implementation;
-  }
-  EXPECT_GE(integer, 1);
-  const auto want = Run(*NewSession(Load(model, Options("fp32"))), Images(3));
-  EXPECT_THAT(Run(*NewSession(variant), Images(3)), Pointwise(FloatNear(0.15f), want));
-  EXPECT_GT(variant->info().load_ms.at("calibrate"), 0.0);
-}
-
-TEST_F(ModelTest, LayersRunAtThePrecisionsOfTheirOverrides) {
-  const auto model = Open(Classifier());
-  const auto fp32 = Load(model, Options("fp32"));
-  const std::string first = fp32->DescribePlan({})->at(0).name;
-  LoadOptions options = Options("bf16");
-  options.policy.overrides.resize(1);
-  options.policy.overrides[0].pattern = first;
-  options.policy.overrides[0].precision = quant::Precision::kInt8;
-  ExpectError(model->LoadVariant(options).status(), absl::StatusCode::kFailedPrecondition, {"calibration"});
-  options.calibration_dir = Calibration();
-  const auto variant = Load(model, options);
-  std::map<std::string, std::string> precisions;
-  const auto layers = variant->DescribePlan({});
-  for (const Layer& layer : *layers) precisions[layer.name] = layer.precision;
-  EXPECT_THAT(precisions[first], HasSubstr("s8"));
-  int bf16 = 0;
-  for (const auto& [name, precision] : precisions) bf16 += name != first && precision.find("bf16") != std::string::npos;
-  EXPECT_GE(bf16, 2);
-  EXPECT_THAT(Run(*NewSession(variant), Images(3)), Pointwise(FloatNear(0.15f), Run(*NewSession(fp32), Images(3))));
-  EXPECT_EQ(variant->info().policy, options.policy);
-
-  options.policy.overrides[0].pattern = "no such layer";
-  ExpectError(model->LoadVariant(options).status(), absl::StatusCode::kInvalidArgument, {"no such layer"});
-}
-
-TEST_F(ModelTest, MixedNeedsCalibrationAndSaysWhereToPutIt) {
-  LoadOptions options = Options("mixed");
-  options.calibration_dir = PathOf("calibration");
-  ExpectError(Open(Classifier())->LoadVariant(options).status(), absl::StatusCode::kFailedPrecondition,
-              {PathOf("calibration")});
-}
-
-TEST_F(ModelTest, MixedKeepsItsBudgetAndItsPolicySaysHow) {
-  const auto model = Open(Classifier());
-  LoadOptions options = Options("mixed");
-  options.calibration_dir = Calibration();
-  options.policy.mixed.min_sqnr_db = 45;  // int8 throughout has less
-  double fraction = 0;
-  options.progress = [&](const std::string& phase, double f) { fraction = phase == "search" ? f : fraction; };
-  const auto variant = Load(model, options);
-  EXPECT_EQ(fraction, 1.0);
-  EXPECT_TRUE(variant->info().load_ms.contains("search"));
-  const auto report = variant->info().search;
-  ASSERT_NE(report, nullptr);
-  EXPECT_TRUE(report->budget_met) << report->reason;
-  EXPECT_THAT(report->layers, SizeIs(3));
-  EXPECT_EQ(report->samples, 16);
-
-  const auto fp32 = NewSession(Load(model, Options("fp32"))), mixed = NewSession(variant);
-  double signal = 0, noise = 0;
-  const Tensor images = Images(16, 9);
-  const auto want = Run(*fp32, images), got = Run(*mixed, images);
-  for (size_t i = 0; i < want.size(); ++i) {
-    signal += want[i] * want[i];
-    noise += (want[i] - got[i]) * (want[i] - got[i]);
-  }
-  EXPECT_GE(10 * std::log10(signal / std::max(noise, 1e-30)), 44.5);
-
-  // The policy found makes the same plan, without a search.
-  LoadOptions again = options;
-  again.policy = variant->info().policy;
-  const auto same = Load(model, again);
-  EXPECT_EQ(same->info().search, nullptr);
-  const auto first = variant->DescribePlan({}), second = same->DescribePlan({});
-  ASSERT_EQ(first->size(), second->size());
-  for (size_t i = 0; i < first->size(); ++i) EXPECT_EQ((*first)[i].precision, (*second)[i].precision);
-}
-
 TEST_F(ModelTest, SaysWhatAVariantCosts) {
   std::vector<std::string> phases;
   LoadOptions options = Options("fp32");
@@ -398,59 +194,6 @@ TEST_F(ModelTest, CompilesWarmShapesAtLoad) {
   const auto variant = Load(model, options);
   std::filesystem::remove(model->path());
   EXPECT_THAT(Run(*NewSession(variant), Images(4)), SizeIs(40));  // without the file: the plan is there
-}
-
-TEST_F(ModelTest, CalibratesAtTheSamplesShapesWhateverIsCompiled) {
-  const auto model = Open(Classifier());
-  LoadOptions options = Options("int8");
-  options.calibration_dir = Calibration();
-  const auto want = Run(*NewSession(Load(model, options)), Images(4));
-  options.warm_shapes = {{4, 3, 8, 8}};
-  EXPECT_EQ(Run(*NewSession(Load(model, options)), Images(4)), want);
-}
-
-TEST_F(ModelTest, ASecondLoadTakesCalibrationFromTheCache) {
-  LoadOptions options = Options("int8");
-  options.calibration_dir = Calibration();
-  const auto load = [&](const std::shared_ptr<const Model>& model) { return Load(model, options)->info(); };
-  const auto model = Open(Classifier());
-  EXPECT_FALSE(load(model).calibration_recalled);  // no folder, no cache
-  options.calibration_cache = PathOf("cache");
-  EXPECT_FALSE(load(model).calibration_recalled);
-  EXPECT_TRUE(load(model).calibration_recalled);
-  const auto measured = Run(*NewSession(Load(Open(Classifier()), Options("fp32"))), Images(2));
-  const auto recalled = Load(Open(Classifier()), options);
-  EXPECT_TRUE(recalled->info().calibration_recalled);
-  EXPECT_THAT(Run(*NewSession(recalled), Images(2)), Pointwise(FloatNear(0.3f), measured));
-
-  options.policy.calibration.method = quant::CalibrationMethod::kMinMax;
-  EXPECT_FALSE(load(Open(Classifier())).calibration_recalled);  // another policy
-  options.policy = *quant::BuiltInPolicy("int8");
-  EXPECT_FALSE(load(Open(Classifier(2))).calibration_recalled);  // another network in the same place
-  EXPECT_TRUE(load(Open(Classifier(1))).calibration_recalled);
-  ASSERT_TRUE(WriteFileAtomically(options.calibration_dir + "/images.npy", FormatNpy(Images(16, 10).view())).ok());
-  EXPECT_FALSE(load(Open(Classifier(1))).calibration_recalled);  // other data
-}
-
-TEST_F(ModelTest, ADamagedCacheCostsACalibrationAndAWarning) {
-  LoadOptions options = Options("int8");
-  options.calibration_dir = Calibration();
-  options.calibration_cache = PathOf("cache");
-  const auto model = Open(Classifier());
-  Load(model, options);
-  for (const auto& file : std::filesystem::directory_iterator(options.calibration_cache))
-    std::filesystem::resize_file(file.path(), 1000);
-  const VariantInfo damaged = Load(model, options)->info();
-  EXPECT_FALSE(damaged.calibration_recalled);
-  EXPECT_THAT(damaged.calibration_cache_warning, HasSubstr(options.calibration_cache));
-  const VariantInfo repaired = Load(model, options)->info();
-  EXPECT_TRUE(repaired.calibration_recalled);
-  EXPECT_EQ(repaired.calibration_cache_warning, "");
-
-  options.calibration_cache = PathOf("model.onnx") + "/cache";  // no folder can be made there
-  const VariantInfo unwritten = Load(model, options)->info();
-  EXPECT_FALSE(unwritten.calibration_recalled);
-  EXPECT_THAT(unwritten.calibration_cache_warning, HasSubstr("cannot make the folder"));
 }
 
 TEST_F(ModelTest, FileThatChangedIsNotMixedWithWhatIsLoaded) {

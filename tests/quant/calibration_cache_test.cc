@@ -1,5 +1,7 @@
 #include "engine/quant/calibration_cache.h"
 
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,8 +10,11 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/quant/quantized_graphs.h"
 #include "tests/quant/reference_runner.h"
 #include "tests/support/graph_builder.h"
 
@@ -17,12 +22,6 @@ namespace precis::quant {
 namespace {
 
 using ::testing::HasSubstr;
-
-const Policy kInt8 = [] {
-  Policy policy;
-  policy.precision = Precision::kInt8;
-  return policy;
-}();
 
 // A product behind a convolution, a file that stands for the model, and a folder for the cache.
 class CalibrationCacheTest : public ::testing::Test {
@@ -173,6 +172,64 @@ TEST_F(CalibrationCacheTest, ADraftOfAKilledProcessHarmsNothingAndGoesWhenItIsOl
   EXPECT_FALSE(std::filesystem::exists(old));
   EXPECT_TRUE(std::filesystem::exists(fresh));  // somebody may be writing it
   EXPECT_TRUE(ReadCalibration(cache(), Key()).ok());
+}
+
+// A process that writes is killed at any moment, again and again: what is read afterwards is a whole table or none.
+TEST_F(CalibrationCacheTest, AKillInTheMiddleOfWritingLeavesAWholeFileOrNone) {
+  constexpr int kKills = 120;
+  const CalibrationKey key = Key();
+  int whole = 0, drafts = 0;
+  for (int kill_number = 0; kill_number < kKills; ++kill_number) {
+    const pid_t writer = fork();
+    ASSERT_GE(writer, 0);
+    if (writer == 0) {
+      for (;;) {
+        if (!WriteCalibration(cache(), key, *table_).ok()) _exit(1);
+        std::filesystem::remove(CalibrationPath(cache(), key));  // so that a first write is what is cut, too
+      }
+    }
+    absl::SleepFor(absl::Microseconds(300 + kill_number * 97 % 6000));  // a write takes about a millisecond
+    kill(writer, SIGKILL);
+    int end = 0;
+    ASSERT_EQ(waitpid(writer, &end, 0), writer);
+    ASSERT_TRUE(WIFSIGNALED(end));
+    const auto read = ReadCalibration(cache(), key);
+    if (read.ok()) {
+      ++whole;
+      EXPECT_EQ(FormatCalibration(key, **read), FormatCalibration(key, *table_));
+    } else {
+      EXPECT_EQ(read.status().code(), absl::StatusCode::kNotFound) << read.status();
+    }
+    std::filesystem::create_directories(cache());
+    for (const auto& file : std::filesystem::directory_iterator(cache())) drafts += file.path().extension() == ".part";
+  }
+  EXPECT_GT(whole, 0);
+  EXPECT_GT(drafts, 0) << "no kill met a write";
+  ASSERT_TRUE(WriteCalibration(cache(), key, *table_).ok());
+  EXPECT_TRUE(ReadCalibration(cache(), key).ok());
+}
+
+TEST_F(CalibrationCacheTest, ANoteOfAStreamIsReadBackAndCheckedLikeATable) {
+  const auto stream = KeyOfStream(model(), kInt8);
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_TRUE(absl::IsNotFound(ReadStreamNote(cache(), *stream).status()));
+  StreamNote note;
+  note.network = *KeyOfNetwork(model(), b_.graph(), kInt8);
+  note.calibration = Key();
+  note.input_shapes = {{1, 3, 6, 6}, {}};
+  ASSERT_TRUE(WriteStreamNote(cache(), *stream, note).ok());
+  const auto read = ReadStreamNote(cache(), *stream);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(*read, note);
+  for (const auto& file : std::filesystem::directory_iterator(cache()))
+    std::filesystem::resize_file(file.path(), std::filesystem::file_size(file.path()) - 1);
+  EXPECT_TRUE(absl::IsInvalidArgument(ReadStreamNote(cache(), *stream).status()));
+}
+
+TEST_F(CalibrationCacheTest, TheKeyOfSamplesThatComeOneByOneIsThatOfTheFolder) {
+  SamplesHash hash;
+  for (const auto& sample : samples_.samples) hash.Add(sample);
+  EXPECT_EQ(hash.KeyWith(*KeyOfNetwork(model(), b_.graph(), kInt8)), Key());
 }
 
 TEST_F(CalibrationCacheTest, AFolderThatCannotBeMadeIsUnavailable) {

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,7 @@ struct RetryOptions {
 struct ClientOptions {
   std::string target = "localhost:8001";             // HOST:PORT, or any gRPC target
   absl::Duration deadline = absl::Seconds(30);       // of one call, retries included
-  absl::Duration load_deadline = absl::Minutes(10);  // the same for LoadModel, LoadVariant and their opposites
+  absl::Duration load_deadline = absl::Minutes(10);  // the same for LoadModel, LoadVariant, Calibrate and UnloadVariant
   RetryOptions retry;
   TlsOptions tls;
 };
@@ -93,6 +94,13 @@ class Client {
   virtual absl::StatusOr<client::VariantStatus> LoadVariant(
       const client::LoadVariantRequest& request,
       const std::function<void(const client::LoadProgress&)>& progress = nullptr) = 0;
+  // Gives the next calibration sample, or nothing when there are no more; an error ends the call.
+  using NextSample = std::function<absl::StatusOr<std::optional<std::vector<client::Tensor>>>()>;
+  // Calibrates an int8 or mixed variant on samples and loads it; until the new one is READY, one that is loaded goes on answering.
+  // INVALID_ARGUMENT: a sample does not fit the model or holds NaN or infinity (says which, from 0), and nothing has changed;
+  // RESOURCE_EXHAUSTED: others are calibrating.
+  virtual absl::StatusOr<client::Calibrated> Calibrate(const client::CalibrateRequest& request,
+                                                       const NextSample& next) = 0;
   virtual absl::Status UnloadVariant(const std::string& model, const std::string& variant,
                                      const std::string& version = "") = 0;
   // Of one model, or of all when `model` is empty.

@@ -180,6 +180,16 @@ struct LoadVariantRequest {
   std::map<std::string, std::vector<int64_t>> warm_shapes;  // by input; empty: the server chooses
 };
 
+struct CalibrateRequest {
+  std::string model, version, variant;
+  std::string policy;  // as LoadVariantRequest's; its calibration source is the stream either way
+};
+
+struct Calibrated {
+  int64_t samples = 0;    // that the variant was calibrated on: the policy's limit at most
+  VariantStatus variant;  // as loaded
+};
+
 struct LoadProgress {
   std::string phase;      // QUEUED, PARSE, CALIBRATE, SEARCH, QUANTIZE, COMPILE, WARM_UP, DONE
   double fraction = 0;    // of this phase, 0 to 1
