@@ -17,6 +17,10 @@
 
 find_package(Threads REQUIRED)
 find_package(Protobuf REQUIRED)  # before ONNX, whose targets name protobuf::libprotobuf
+if(PRECIS_SANITIZERS MATCHES "thread")
+  # Protobuf's headers lay maps out anew under ThreadSanitizer; the distribution's library has the ordinary layout.
+  set_property(TARGET protobuf::libprotobuf APPEND PROPERTY INTERFACE_COMPILE_OPTIONS -U__SANITIZE_THREAD__)
+endif()
 find_package(absl CONFIG REQUIRED)
 find_package(ONNX CONFIG REQUIRED)
 find_package(dnnl CONFIG REQUIRED)

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "engine/base/float16.h"
+#include "engine/plan/per_isa.h"
 
 namespace precis::plan {
 namespace {
@@ -39,18 +40,15 @@ __attribute__((target("avx,f16c"))) void NarrowF16Fast(const float* src, uint16_
   for (; i < count; ++i) dst[i] = F32ToF16(src[i]);
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void NarrowBf16(const float* src, uint16_t* dst,
-                                                                             int64_t count) {
+PRECIS_PER_ISA void NarrowBf16(const float* src, uint16_t* dst, int64_t count) {
   for (int64_t i = 0; i < count; ++i) dst[i] = F32ToBF16(src[i]);
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void RoundBf16(const float* src, float* dst,
-                                                                            int64_t count) {
+PRECIS_PER_ISA void RoundBf16(const float* src, float* dst, int64_t count) {
   for (int64_t i = 0; i < count; ++i) dst[i] = BF16ToF32(F32ToBF16(src[i]));
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void WidenBf16(const uint16_t* src, float* dst,
-                                                                            int64_t count) {
+PRECIS_PER_ISA void WidenBf16(const uint16_t* src, float* dst, int64_t count) {
   for (int64_t i = 0; i < count; ++i) dst[i] = BF16ToF32(src[i]);
 }
 

@@ -7,14 +7,10 @@
 #include <cstring>
 #include <vector>
 
+#include "engine/plan/per_isa.h"
+
 namespace precis::plan {
 namespace {
-
-#if defined(__clang__)  // clang-tidy; Clang vectorizes at -O2
-#define PRECIS_PER_ISA __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define PRECIS_PER_ISA __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
-#endif
 
 PRECIS_PER_ISA void WidenU8(const uint8_t* q, float* x, int64_t count, float scale, float zero) {
   for (int64_t i = 0; i < count; ++i) x[i] = scale * (static_cast<float>(q[i]) - zero);
