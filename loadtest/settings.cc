@@ -78,7 +78,9 @@ Parser::Parser(Settings* settings)
       ->type_name("DURATION")
       ->check(cli::IsDuration());
   cli::AddDurationFlag(app, "--timeout", &settings->timeout, "How long a call may take, retries included");
-  app->add_option("--retries", settings->retries, "Make a call that failed with UNAVAILABLE again, up to so many times")
+  app->add_option("--retries", settings->retries,
+                  "Make a call again that failed with UNAVAILABLE, or was cut off by a server that shuts down, up to "
+                  "so many times")
       ->check(CLI::NonNegativeNumber);
   app->add_option("--connections", settings->connections, "TCP connections, used in turn")->check(above_zero);
 
