@@ -127,7 +127,7 @@ class KeptSamples : public quant::SampleSource {
 class CalibrationRunImpl : public CalibrationRun {
  public:
   CalibrationRunImpl(std::shared_ptr<const ModelFile> file, const LoadOptions& options)
-      : file_(std::move(file)), policy_(options.policy), threads_(std::max(1, options.threads)), cache_(options.cache) {
+      : file_(std::move(file)), policy_(options.policy), threads_(std::max(1, options.threads)) {
     if (policy_.precision == quant::Precision::kMixed) kept_ = std::make_shared<KeptSamples>();
   }
 
@@ -157,7 +157,7 @@ class CalibrationRunImpl : public CalibrationRun {
     return limit > 0 && samples() >= limit;
   }
 
-  absl::StatusOr<std::shared_ptr<const Calibration>> Finish(std::string* warning) override {
+  absl::StatusOr<std::shared_ptr<const Calibration>> Finish() override {
     if (samples() == 0) return absl::FailedPreconditionError("there are no calibration samples");
     auto result = std::make_shared<Calibration>();
     PRECIS_ASSIGN_OR_RETURN(result->table, calibrator_->Finish());
@@ -166,12 +166,6 @@ class CalibrationRunImpl : public CalibrationRun {
     result->note.calibration = hash_.KeyWith(result->note.network);
     result->note.input_shapes = shapes_;
     if (kept_ != nullptr && kept_->size() > 0) result->samples = std::move(kept_);
-    if (!cache_.empty()) {
-      // The table first: a note names one that is there.
-      absl::Status written = quant::WriteCalibration(cache_, result->note.calibration, *result->table);
-      if (written.ok()) written = quant::WriteStreamNote(cache_, result->stream, result->note);
-      *warning = std::string(written.message());
-    }
     return result;
   }
 
@@ -189,7 +183,6 @@ class CalibrationRunImpl : public CalibrationRun {
   const std::shared_ptr<const ModelFile> file_;
   const quant::Policy policy_;
   const int threads_;
-  const std::string cache_;
   std::vector<Shape> shapes_;
   std::optional<ir::Graph> graph_;  // made for the first sample, with the two that look at it
   std::unique_ptr<quant::Runner> runner_;
@@ -206,6 +199,13 @@ std::shared_ptr<const Calibration> WithoutSamples(const std::shared_ptr<const Ca
   auto rest = std::make_shared<Calibration>(*calibration);
   rest->samples = nullptr;
   return rest;
+}
+
+absl::Status Remember(const Calibration& calibration, const std::string& cache) {
+  if (cache.empty()) return absl::OkStatus();
+  // The table first: a note names one that is there.
+  PRECIS_RETURN_IF_ERROR(quant::WriteCalibration(cache, calibration.note.calibration, *calibration.table));
+  return quant::WriteStreamNote(cache, calibration.stream, calibration.note);
 }
 
 absl::StatusOr<std::unique_ptr<CalibrationSource>> CalibrationSource::Open(const ModelFile& file,

@@ -53,6 +53,8 @@ struct VariantInfo {
 struct Calibration;
 // The same without the samples that a mixed policy keeps.
 std::shared_ptr<const Calibration> WithoutSamples(const std::shared_ptr<const Calibration>& calibration);
+// Writes it to the folder that LoadOptions::cache names, for loads by other processes. OK and nothing done when that is empty.
+absl::Status Remember(const Calibration& calibration, const std::string& cache);
 
 struct LoadOptions {
   std::string variant = "fp32";
@@ -84,8 +86,8 @@ class CalibrationRun {
   virtual int64_t samples() const = 0;
   // The policy's sample limit is reached.
   virtual bool full() const = 0;
-  // Ends it, and keeps the result in the cache. `warning` says what was wrong with that, if anything. FailedPrecondition without samples.
-  virtual absl::StatusOr<std::shared_ptr<const Calibration>> Finish(std::string* warning) = 0;
+  // Ends it. FailedPrecondition without samples.
+  virtual absl::StatusOr<std::shared_ptr<const Calibration>> Finish() = 0;
 };
 
 // A parsed model file. Thread-safe: variants may be loaded concurrently.
@@ -103,7 +105,7 @@ class Model {
   // InvalidArgument / Unimplemented name nodes; ResourceExhausted when memory does not suffice.
   virtual absl::StatusOr<std::shared_ptr<const Variant>> LoadVariant(const LoadOptions& options) const = 0;
 
-  // Calibration for a later LoadVariant under the same policy, of which `options` has policy, threads and cache. The run may
+  // Calibration for a later LoadVariant under the same policy, of which `options` has policy and threads. The run may
   // outlive the model. Errors: InvalidArgument when nothing in the policy needs calibration.
   virtual absl::StatusOr<std::unique_ptr<CalibrationRun>> StartCalibration(const LoadOptions& options) const = 0;
 };

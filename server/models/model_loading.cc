@@ -115,6 +115,10 @@ absl::Status ModelStore::RunLoad(const LoadRequest& request, const Progress& pro
   absl::Status first_error;
   for (const LoadPlan& plan : plans) first_error.Update(LoadOne(plan, request.only_if_changed, progress));
   if (first_error.ok() && request.version == 0) UnloadDroppedVersions(plans.front().source);
+  if (first_error.ok() && request.streamed != nullptr) {
+    const absl::Status kept = Remember(*request.streamed, CacheOf(plans.front().source, options_.calibration_cache));
+    if (!kept.ok()) LOG(WARNING) << "calibration cache: " << kept.message();
+  }
   return first_error;
 }
 
@@ -177,7 +181,8 @@ absl::StatusOr<std::vector<ModelStore::LoadPlan>> ModelStore::PlanLoad(const Loa
       std::shared_ptr<const Calibration> streamed = request.streamed;
       if (const auto& known = models_[source.name].streamed; streamed == nullptr && known.contains({version, variant}))
         streamed = known.at({version, variant});
-      plans.push_back({source, version, file, variant, *policy, request.warm_shapes, std::move(streamed)});
+      plans.push_back(
+          {source, version, file, variant, *policy, request.warm_shapes, std::move(streamed), request.abandoned});
     }
   }
   return plans;
@@ -199,6 +204,7 @@ absl::Status ModelStore::LoadOne(const LoadPlan& plan, bool only_if_changed, con
   }
   const absl::Time start = absl::Now();
   auto served = MakeServed(plan, progress);
+  if (served.ok() && plan.abandoned && plan.abandoned()) served = absl::CancelledError("the client has gone");
   const absl::Status status = served.status();
   const std::string name = JoinModelName(plan.source.name, plan.variant);
   if (status.ok()) {

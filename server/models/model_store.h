@@ -72,6 +72,7 @@ struct LoadRequest {
   std::vector<std::pair<std::string, Shape>> warm_shapes;  // by input
   bool only_if_changed = true;                             // a READY variant of the same policy and files is left alone
   std::shared_ptr<const Calibration> streamed;             // what samples of a client gave, for one version's variant
+  std::function<bool()> abandoned;  // may be null; asked once more before what is loaded takes its place
 };
 
 // Samples of a client on their way into a variant. Not thread-safe; not to outlive the store.
@@ -190,6 +191,7 @@ class ModelStore {
     quant::Policy policy;
     std::vector<std::pair<std::string, Shape>> warm_shapes;
     std::shared_ptr<const Calibration> streamed;  // may be null
+    std::function<bool()> abandoned;              // as LoadRequest's
   };
   absl::Status RunLoad(const LoadRequest& request, const Progress& progress);
   absl::StatusOr<std::vector<LoadPlan>> PlanLoad(const LoadRequest& request);

@@ -68,15 +68,15 @@ absl::Status CalibrateStream::AddSample(const inference::ModelInferRequest& samp
 
 void CalibrateStream::Load() {
   response_->set_samples(calibration_->run->samples());
-  std::string warning;
-  auto streamed = calibration_->run->Finish(&warning);
+  auto streamed = calibration_->run->Finish();
   if (!streamed.ok()) return End(streamed.status());
   LoadRequest load = std::move(calibration_->load);
   calibration_.reset();  // its plan's memory is not needed beside the new variant's
   const std::string name = JoinModelName(load.name.model, load.name.variant);
   LOG(INFO) << "calibration of " << name << ": " << response_->samples() << " streamed samples";
-  if (!warning.empty()) LOG(WARNING) << "calibration cache: " << warning;
   load.streamed = *std::move(streamed);
+  // The end of the stream and its cancellation look alike to the read that meets them: OnCancel, which tells them apart, may follow later.
+  load.abandoned = [this] { return cancelled_.load(std::memory_order_relaxed); };
   const ModelName loaded = load.name;
   const int64_t version = load.version;
   store_->Load(std::move(load), nullptr, [this, loaded, version](const absl::Status& status) {

@@ -268,8 +268,7 @@ TEST_F(PolicyTest, SamplesThatComeOneByOneCalibrateLikeAFolder) {
     const TensorView image{DataType::kF32, {1, 3, 8, 8}, images.As<float>().data() + i * 192};
     ASSERT_TRUE((*run)->Add({image}).ok());
   }
-  std::string warning;
-  const auto streamed = (*run)->Finish(&warning);
+  const auto streamed = (*run)->Finish();
   ASSERT_TRUE(streamed.ok()) << streamed.status();
   options.streamed = *streamed;
   EXPECT_EQ(Run(*NewSession(Load(model, options)), Images(3)), want);
@@ -288,10 +287,9 @@ TEST_F(PolicyTest, WhatWasStreamedIsInTheCacheForALaterProcess) {
     auto run = model->StartCalibration(options);
     ASSERT_TRUE(run.ok()) << run.status();
     for (uint32_t i = 0; i < 20; ++i) ASSERT_TRUE((*run)->Add({Images(1, i).view()}).ok());
-    std::string warning;
     LoadOptions first = options;
-    first.streamed = *(*run)->Finish(&warning);
-    EXPECT_EQ(warning, "");
+    first.streamed = *(*run)->Finish();
+    ASSERT_TRUE(Remember(*first.streamed, options.cache).ok());
     want = Run(*NewSession(Load(model, first)), Images(3));
     first.streamed = WithoutSamples(first.streamed);
     first.policy.mixed.min_sqnr_db = 60;  // another search, and nothing to run
@@ -309,8 +307,7 @@ TEST_F(PolicyTest, ABadSampleIsNamedAndLeavesTheOthers) {
   LoadOptions options = Options("int8");
   options.policy.calibration.sample_limit = 3;
   auto run = *model->StartCalibration(options);
-  std::string warning;
-  EXPECT_EQ(run->Finish(&warning).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(run->Finish().status().code(), absl::StatusCode::kFailedPrecondition);
   ASSERT_TRUE(run->Add({Images(1).view()}).ok());
   Tensor bad = Images(1);
   bad.As<float>()[7] = std::numeric_limits<float>::infinity();
@@ -322,7 +319,7 @@ TEST_F(PolicyTest, ABadSampleIsNamedAndLeavesTheOthers) {
   EXPECT_FALSE(run->full());
   ASSERT_TRUE(run->Add({Images(1, 2).view()}).ok() && run->Add({Images(1, 3).view()}).ok());
   EXPECT_TRUE(run->full());
-  EXPECT_TRUE(run->Finish(&warning).ok());
+  EXPECT_TRUE(run->Finish().ok());
   EXPECT_EQ(model->StartCalibration(Options("bf16")).status().code(), code);
 }
 

@@ -1,6 +1,8 @@
 // Calibrate over the wire, on a real precisd: the demo's network without its calibration folder.
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -204,22 +206,49 @@ TEST_F(CalibrateProcessTest, RefusesStreamsThatMakeNoSense) {
   ExpectRefused({start}, StatusCode::UNIMPLEMENTED, "calibration.source: LIVE_TRAFFIC");
 }
 
-TEST_F(CalibrateProcessTest, MoreStreamsThanMayRunAtOnceAreRefused) {
-  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
-  std::vector<v1::CalibrateResponse> responses(2);
-  std::vector<std::unique_ptr<grpc::ClientWriter<v1::CalibrateRequest>>> writers;
-  for (auto& response : responses) {
-    contexts.push_back(std::make_unique<grpc::ClientContext>());
-    writers.push_back(server_->precision->Calibrate(contexts.back().get(), &response));
-    // The second sample is taken when the server has dealt with the first, so the stream is running then.
-    ASSERT_TRUE(writers.back()->Write(Start("int8")) && writers.back()->Write(Sample(images_[0])));
+TEST_F(CalibrateProcessTest, ACancelledStreamChangesNothing) {
+  ASSERT_TRUE(Calibrate(Samples(Start("int8"))).second.ok());
+  const std::string before = Answer("fashion@int8");
+  for (int i = 0; i < 30; ++i) {
+    grpc::ClientContext context;
+    v1::CalibrateResponse response;
+    const auto writer = server_->precision->Calibrate(&context, &response);
+    ASSERT_TRUE(writer->Write(Start("int8")) && writer->Write(Sample(images_[0])));
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(i));  // the server is anywhere between the start and the next read
+    context.TryCancel();
+    EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::CANCELLED);
   }
-  grpc::Status status;
-  for (int i = 0; i < 1000 && status.error_code() != grpc::StatusCode::RESOURCE_EXHAUSTED; ++i)
-    status = Calibrate({Start("int8")}).second;
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
-  for (auto& context : contexts) context->TryCancel();
-  for (auto& writer : writers) EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(Answer("fashion@int8"), before);
+}
+
+TEST_F(CalibrateProcessTest, MoreStreamsThanMayRunAtOnceAreRefused) {
+  constexpr size_t kStreams = 3;  // one more than may run
+  std::array<grpc::ClientContext, kStreams> contexts;
+  std::array<grpc::Status, kStreams> ends;
+  std::atomic<int> refused{-1};
+  std::vector<std::thread> streams;
+  for (size_t i = 0; i < kStreams; ++i) {
+    streams.emplace_back([&, i] {
+      v1::CalibrateResponse response;
+      const auto writer = server_->precision->Calibrate(&contexts[i], &response);
+      writer->Write(Start("int8"));
+      ends[i] = writer->Finish();  // while the stream is open: the server has refused it, or it was cancelled
+      int none = -1;
+      if (refused.compare_exchange_strong(none, static_cast<int>(i))) refused.notify_all();
+    });
+  }
+  refused.wait(-1);
+  const auto first = static_cast<size_t>(refused.load());
+  for (size_t i = 0; i < kStreams; ++i) {
+    if (i != first) contexts[i].TryCancel();
+  }
+  for (std::thread& stream : streams) stream.join();
+  for (size_t i = 0; i < kStreams; ++i) {
+    const auto want = i == first ? grpc::StatusCode::RESOURCE_EXHAUSTED : grpc::StatusCode::CANCELLED;
+    EXPECT_EQ(ends[i].error_code(), want) << ends[i].error_message();
+  }
+  grpc::Status status = grpc::Status::CANCELLED;
   for (int i = 0; i < 1000 && !status.ok(); ++i) status = Calibrate(Samples(Start("int8"))).second;
   EXPECT_TRUE(status.ok()) << status.error_message();
 }
