@@ -15,20 +15,12 @@ absl::Status EmitGroupNorm(Builder& b, ir::NodeId id, int64_t groups, float epsi
   if (!supported) return absl::UnimplementedError("");
   const auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
   const auto type = b.Stored(src);
-  dnnl::group_normalization_forward::primitive_desc pd;
-  for (const Desc& from : {b.LayoutOf(src), ChannelsLast(shape, type), RowMajor(shape, type)}) {
-    const Desc to(shape, DnnlType(b.Stored(output)), dnnl::memory::format_tag::any);
-    pd = {b.engine(),
-          dnnl::prop_kind::forward_inference,
-          from,
-          to,
-          groups,
-          epsilon,
-          flags,
-          Attributes().Finish(),
-          /*allow_empty=*/true};
-    if (pd && !IsReference(pd)) break;
-  }
+  const Desc to(shape, DnnlType(b.Stored(output)), dnnl::memory::format_tag::any);
+  const auto pd = FirstFast({b.LayoutOf(src), ChannelsLast(shape, type), RowMajor(shape, type)}, [&](const Desc& from) {
+    return dnnl::group_normalization_forward::primitive_desc(b.engine(), dnnl::prop_kind::forward_inference, from, to,
+                                                             groups, epsilon, flags, Attributes().Finish(),
+                                                             /*allow_empty=*/true);
+  });
   if (!pd || IsReference(pd)) return absl::UnimplementedError("");
   const auto per_channel = [&](size_t slot) {
     return b.UseFloat(n.inputs[slot], RowMajor({shape[1]}, DataType::kF32));

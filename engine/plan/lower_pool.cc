@@ -42,24 +42,20 @@ absl::Status EmitPool(Builder& b, ir::NodeId id, ir::PoolKind kind, const ir::Wi
     pads_end[i] = std::max(pads_end[i], needed);
     if (pads_end[i] >= extent || w.pads_begin[i] >= extent) return absl::UnimplementedError("");
   }
-  Desc layout = in_float ? ChannelsLast(in.shape, DataType::kF32) : b.LayoutOf(src);
-  const auto describe = [&] {
+  const Desc stored = in_float ? ChannelsLast(in.shape, DataType::kF32) : b.LayoutOf(src);
+  // Kernels exist for channels-last layouts, and for some of the blocked ones that convolutions leave; for plain NCHW with many channels the
+  // reference is chosen.
+  const Desc channels_last = ChannelsLast(in.shape, TypeOf(stored));
+  std::vector<Desc> layouts = {channels_last};
+  if (stored != RowMajor(in.shape, TypeOf(stored))) layouts.insert(layouts.begin(), stored);
+  const auto pd = FirstFast(layouts, [&](const Desc& layout) {
     const Desc any(out.shape, layout.get_data_type(), dnnl::memory::format_tag::any);
     return dnnl::pooling_forward::primitive_desc(b.engine(), dnnl::prop_kind::forward_inference, algorithm, layout, any,
                                                  w.strides, w.kernel, gaps, w.pads_begin, pads_end,
                                                  Attributes().Finish(), /*allow_empty=*/true);
-  };
-  // Kernels exist for channels-last layouts, and for some of the blocked ones that convolutions leave; for plain NCHW with many channels the
-  // reference is chosen.
-  const Desc channels_last = ChannelsLast(in.shape, TypeOf(layout));
-  if (layout == RowMajor(in.shape, TypeOf(layout))) layout = channels_last;
-  auto pd = describe();
-  if ((!pd || IsReference(pd)) && layout != channels_last) {
-    layout = channels_last;
-    pd = describe();
-  }
+  });
   if (!pd) return absl::UnimplementedError("");
-  const int from = in_float ? b.UseFloat(src, layout) : b.Use(src, layout);
+  const int from = in_float ? b.UseFloat(src, pd.src_desc()) : b.Use(src, pd.src_desc());
   const int to = in_float ? b.Temporary(pd.dst_desc()) : b.Define(output, pd.dst_desc());
   b.EmitPrimitive(dnnl::pooling_forward(pd), pd, {{DNNL_ARG_SRC, from}, {DNNL_ARG_DST, to}}, true);
   if (in_float)

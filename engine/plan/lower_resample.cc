@@ -66,17 +66,16 @@ absl::Status LowerResize(Builder& b, ir::NodeId id, const ir::Resize& op) {
   if (b.graph().IsGraphOutput(output)) std::rotate(layouts.begin(), layouts.begin() + 2, layouts.end());
   const auto algorithm =
       op.mode == ir::ResizeMode::kLinear ? dnnl::algorithm::resampling_linear : dnnl::algorithm::resampling_nearest;
-  for (const Desc& from : layouts) {
+  const auto pd = FirstFast(layouts, [&](const Desc& from) {
     const Desc any(out.shape, from.get_data_type(), dnnl::memory::format_tag::any);
-    const dnnl::resampling_forward::primitive_desc pd(b.engine(), dnnl::prop_kind::forward_inference, algorithm, from,
-                                                      any, Attributes().Finish(), /*allow_empty=*/true);
-    if (!pd || IsReference(pd)) continue;
-    const int source = b.Use(src, from);
-    b.EmitPrimitive(dnnl::resampling_forward(pd), pd,
-                    {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, b.Define(output, pd.dst_desc())}}, /*heavy=*/false);
-    return absl::OkStatus();
-  }
-  return absl::UnimplementedError("");
+    return dnnl::resampling_forward::primitive_desc(b.engine(), dnnl::prop_kind::forward_inference, algorithm, from,
+                                                    any, Attributes().Finish(), /*allow_empty=*/true);
+  });
+  if (!pd || IsReference(pd)) return absl::UnimplementedError("");
+  const int from = b.Use(src, pd.src_desc());
+  b.EmitPrimitive(dnnl::resampling_forward(pd), pd,
+                  {{DNNL_ARG_SRC, from}, {DNNL_ARG_DST, b.Define(output, pd.dst_desc())}}, /*heavy=*/false);
+  return absl::OkStatus();
 }
 
 }  // namespace precis::plan

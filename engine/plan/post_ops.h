@@ -5,6 +5,7 @@
 // https://uxlfoundation.github.io/oneDNN/dev_guide_attributes_post_ops.html, …_quantization.html
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/plan/builder.h"
@@ -67,6 +68,18 @@ absl::Status EmitRest(Builder& b, ir::NodeId id, size_t first, int target);
 
 // True for an implementation that oneDNN falls back to when it has no fast one.
 bool IsReference(const dnnl::primitive_desc_base& pd);
+// `describe(layout)`, a primitive_desc that may be empty, of the first source layout that has a fast kernel; else of the last that has any.
+template <typename Describe>
+auto FirstFast(const std::vector<Desc>& layouts, Describe describe) {
+  decltype(describe(layouts.front())) best;
+  for (const Desc& layout : layouts) {
+    auto pd = describe(layout);
+    if (!pd) continue;
+    best = std::move(pd);
+    if (!IsReference(best)) break;
+  }
+  return best;
+}
 
 }  // namespace precis::plan
 
