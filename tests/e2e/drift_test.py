@@ -79,10 +79,11 @@ class DriftCase(ServerTest):
 class UnchangedImagesTest(DriftCase):
     def test_unchanged_images_are_measured_and_raise_no_alarm(self):
         pixels = images()
-        for first in range(0, 150, 50):  # in bursts that the queue holds
+        for first in range(0, len(pixels), 50):  # in bursts that the queue holds; where the machine has no idle time, samples are dropped
             self.assertEqual(set(self.send(pixels[first:first + 50])), {"int8"})
-            self.wait_for(lambda drift, sent=first + 50: drift["samples"] + drift["dropped_samples"] >= sent, "end of a burst")
-        drift = self.drift()
+            drift = self.wait_for(lambda drift, sent=first + 50: drift["samples"] + drift["dropped_samples"] >= sent, "end of a burst")
+            if drift["samples"] >= 120:
+                break
         self.assertGreaterEqual(drift["samples"], 120)
         self.assertFalse(drift["alarm"], drift)
         self.assertEqual(drift["baseline"], "fp32")

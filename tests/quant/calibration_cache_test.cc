@@ -176,10 +176,12 @@ TEST_F(CalibrationCacheTest, ADraftOfAKilledProcessHarmsNothingAndGoesWhenItIsOl
 
 // A process that writes is killed at any moment, again and again: what is read afterwards is a whole table or none.
 TEST_F(CalibrationCacheTest, AKillInTheMiddleOfWritingLeavesAWholeFileOrNone) {
-  constexpr int kKills = 120;
+  constexpr int kKills = 120, kMostKills = 20 * kKills;
   const CalibrationKey key = Key();
   int whole = 0, drafts = 0;
-  for (int kill_number = 0; kill_number < kKills; ++kill_number) {
+  // On a machine so busy that no writer came to write, more kills, each later.
+  const auto enough = [&](int kills) { return kills >= kKills && whole > 0 && drafts > 0; };
+  for (int kill_number = 0; kill_number < kMostKills && !enough(kill_number); ++kill_number) {
     const pid_t writer = fork();
     ASSERT_GE(writer, 0);
     if (writer == 0) {
@@ -188,7 +190,8 @@ TEST_F(CalibrationCacheTest, AKillInTheMiddleOfWritingLeavesAWholeFileOrNone) {
         std::filesystem::remove(CalibrationPath(cache(), key));  // so that a first write is what is cut, too
       }
     }
-    absl::SleepFor(absl::Microseconds(300 + kill_number * 97 % 6000));  // a write takes about a millisecond
+    const int round = 1 + kill_number / kKills;
+    absl::SleepFor(round * absl::Microseconds(300 + kill_number * 97 % 6000));  // a write takes about a millisecond
     kill(writer, SIGKILL);
     int end = 0;
     ASSERT_EQ(waitpid(writer, &end, 0), writer);

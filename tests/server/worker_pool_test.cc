@@ -226,22 +226,27 @@ class BatchingTest : public WorkerPoolTest {
   void MakeBatchingPool(Scheduling scheduling, int workers = 1) {
     scheduling.max_batch_size = 4;
     scheduling.dynamic_batching = true;
-    auto pool = WorkerPool::Create(std::make_shared<FakeVariant>([this](const std::vector<TensorView>& inputs) {
-                                     const absl::Time end = absl::Now() + absl::Milliseconds(2);
-                                     while (absl::Now() < end) {
-                                     }
-                                     if (!recording_) return absl::OkStatus();
-                                     if (!running_.HasBeenNotified()) running_.Notify();
-                                     release_.WaitForNotification();
-                                     absl::MutexLock lock(&mutex_);
-                                     runs_.push_back(inputs[0].shape[0]);
-                                     return absl::OkStatus();
-                                   }),
-                                   {.workers = workers, .queue_size = 100, .scheduling = scheduling}, nullptr);
-    ASSERT_TRUE(pool.ok()) << pool.status();
-    pool_ = *std::move(pool);
+    // The sizes are chosen by measured times: once more where something else had the core meanwhile.
+    for (int attempt = 0; attempt < 50; ++attempt) {
+      auto pool = WorkerPool::Create(std::make_shared<FakeVariant>([this](const auto& inputs) { return Run(inputs); }),
+                                     {.workers = workers, .queue_size = 100, .scheduling = scheduling}, nullptr);
+      ASSERT_TRUE(pool.ok()) << pool.status();
+      pool_ = *std::move(pool);
+      if (pool_->batch_plan().sizes() == std::vector<int64_t>{1, 2, 4}) break;
+    }
     ASSERT_THAT(pool_->batch_plan().sizes(), ElementsAre(1, 2, 4));
     recording_ = true;
+  }
+  absl::Status Run(const std::vector<TensorView>& inputs) {
+    const absl::Time end = absl::Now() + absl::Milliseconds(2);
+    while (absl::Now() < end) {
+    }
+    if (!recording_) return absl::OkStatus();
+    if (!running_.HasBeenNotified()) running_.Notify();
+    release_.WaitForNotification();
+    absl::MutexLock lock(&mutex_);
+    runs_.push_back(inputs[0].shape[0]);
+    return absl::OkStatus();
   }
   // Submits items with these values as one request, expects them back.
   void Request(std::vector<float> values, absl::BlockingCounter* done, uint64_t priority = 0) {
@@ -272,7 +277,7 @@ class BatchingTest : public WorkerPoolTest {
 };
 
 TEST_F(BatchingTest, JoinsWhatWaitsAndGivesEveryRequestItsOwnRows) {
-  MakeBatchingPool({});
+  ASSERT_NO_FATAL_FAILURE(MakeBatchingPool({}));
   absl::BlockingCounter done(6);
   Request({1}, &done);
   running_.WaitForNotification();
@@ -289,7 +294,7 @@ TEST_F(BatchingTest, JoinsWhatWaitsAndGivesEveryRequestItsOwnRows) {
 }
 
 TEST_F(BatchingTest, PadsWhereThatIsCheaperThanSeveralRuns) {
-  MakeBatchingPool({});
+  ASSERT_NO_FATAL_FAILURE(MakeBatchingPool({}));
   absl::BlockingCounter done(2);
   Request({1}, &done);
   running_.WaitForNotification();
@@ -303,7 +308,7 @@ TEST_F(BatchingTest, PadsWhereThatIsCheaperThanSeveralRuns) {
 TEST_F(BatchingTest, WaitsForAFullBatchNoLongerThanTheDelay) {
   Scheduling scheduling;
   scheduling.max_queue_delay = absl::Hours(1);
-  MakeBatchingPool(scheduling);
+  ASSERT_NO_FATAL_FAILURE(MakeBatchingPool(scheduling));
   release_.Notify();
   absl::BlockingCounter done(4);
   for (float i = 0; i < 4; ++i) Request({i}, &done);
@@ -312,7 +317,7 @@ TEST_F(BatchingTest, WaitsForAFullBatchNoLongerThanTheDelay) {
   scheduling.max_queue_delay = absl::Milliseconds(5);
   pool_.reset();
   recording_ = false;
-  MakeBatchingPool(scheduling);
+  ASSERT_NO_FATAL_FAILURE(MakeBatchingPool(scheduling));
   absl::BlockingCounter one(1);
   Request({7}, &one);  // nobody joins it
   one.Wait();
@@ -323,7 +328,7 @@ TEST_F(BatchingTest, RunsAPreferredSizeAsSoonAsItIsThere) {
   Scheduling scheduling;
   scheduling.max_queue_delay = absl::Hours(1);
   scheduling.preferred_batch_sizes = {2};
-  MakeBatchingPool(scheduling);
+  ASSERT_NO_FATAL_FAILURE(MakeBatchingPool(scheduling));
   release_.Notify();
   absl::BlockingCounter done(2);
   Request({1}, &done);
@@ -336,7 +341,7 @@ TEST_F(BatchingTest, RunsTheUrgentFirst) {
   Scheduling scheduling;
   scheduling.levels.assign(2, QueuePolicy());
   scheduling.default_level = 1;
-  MakeBatchingPool(scheduling);
+  ASSERT_NO_FATAL_FAILURE(MakeBatchingPool(scheduling));
   absl::BlockingCounter done(4);
   Request({1}, &done);
   running_.WaitForNotification();
@@ -351,7 +356,7 @@ TEST_F(BatchingTest, RunsTheUrgentFirst) {
 TEST_F(BatchingTest, LeavesWorkForOtherFreeWorkers) {
   Scheduling scheduling;
   scheduling.max_queue_delay = absl::Milliseconds(20);
-  MakeBatchingPool(scheduling, /*workers=*/2);
+  ASSERT_NO_FATAL_FAILURE(MakeBatchingPool(scheduling, /*workers=*/2));
   release_.Notify();
   absl::BlockingCounter done(2);
   Request({1}, &done);
@@ -363,7 +368,7 @@ TEST_F(BatchingTest, LeavesWorkForOtherFreeWorkers) {
 TEST_F(BatchingTest, KeepsTheOrderOfRequestsWhenAsked) {
   Scheduling scheduling;
   scheduling.preserve_ordering = true;
-  MakeBatchingPool(scheduling, /*workers=*/3);
+  ASSERT_NO_FATAL_FAILURE(MakeBatchingPool(scheduling, /*workers=*/3));
   release_.Notify();
   absl::BlockingCounter done(60);
   std::vector<float> expected;
