@@ -6,13 +6,13 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <limits>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/server/fashion_images.h"
 #include "tests/server/precisd_process.h"
 
 namespace precis::server {
@@ -20,18 +20,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr size_t kImageBytes = 28 * 28 * sizeof(float);
-constexpr size_t kNpyHeaderBytes = 128;
-
 class CalibrateProcessTest : public testing::Test {
  protected:
   CalibrateProcessTest() {
     std::filesystem::create_directories(files_.root() + "/fashion/1");
     std::filesystem::copy_file("demo/repository/fashion/1/model.onnx", files_.root() + "/fashion/1/model.onnx");
-    std::ifstream file("demo/repository/fashion/calibration/image.npy", std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-    for (size_t at = kNpyHeaderBytes; at + kImageBytes <= bytes.size() && images_.size() < 50; at += kImageBytes)
-      images_.push_back(bytes.substr(at, kImageBytes));
     Restart("fashion@fp32");
   }
   void Restart(const std::string& load) {
@@ -47,18 +40,9 @@ class CalibrateProcessTest : public testing::Test {
     request.mutable_start()->set_variant(variant);
     return request;
   }
-  static inference::ModelInferRequest Image(const std::string& pixels) {
-    inference::ModelInferRequest call;
-    auto& input = *call.add_inputs();
-    input.set_name("image");
-    input.set_datatype("FP32");
-    for (const int64_t dimension : {1, 1, 28, 28}) input.add_shape(dimension);
-    call.add_raw_input_contents(pixels);
-    return call;
-  }
   static v1::CalibrateRequest Sample(const std::string& pixels) {
     v1::CalibrateRequest request;
-    *request.mutable_sample() = Image(pixels);
+    *request.mutable_sample() = FashionRequest(pixels);
     return request;
   }
   std::vector<v1::CalibrateRequest> Samples(v1::CalibrateRequest start) const {
@@ -86,7 +70,7 @@ class CalibrateProcessTest : public testing::Test {
   // The bytes of the answer to the first image.
   std::string Answer(const std::string& model) {
     grpc::ClientContext context;
-    inference::ModelInferRequest request = Image(images_[0]);
+    inference::ModelInferRequest request = FashionRequest(images_[0]);
     request.set_model_name(model);
     inference::ModelInferResponse response;
     const grpc::Status status = server_->inference->ModelInfer(&context, request, &response);
@@ -95,7 +79,7 @@ class CalibrateProcessTest : public testing::Test {
   }
 
   FakeFiles files_;
-  std::vector<std::string> images_;
+  const std::vector<std::string> images_ = FashionImages(50);
   std::unique_ptr<PrecisdProcess> server_;
   std::string ready_;
 };
@@ -109,8 +93,8 @@ TEST_F(CalibrateProcessTest, LoadsAVariantThatAnswersLikeOneOfTheSameSamplesInAF
   EXPECT_EQ(response.variant().policy().calibration().source(), v1::CalibrationPolicy::STREAM);
   const std::string streamed = Answer("fashion@int8");
 
-  std::string header(kNpyHeaderBytes, ' ');
-  std::ifstream("demo/repository/fashion/calibration/image.npy", std::ios::binary).read(header.data(), kNpyHeaderBytes);
+  std::string header(kFashionHeaderBytes, ' ');
+  std::ifstream(kFashionFile, std::ios::binary).read(header.data(), kFashionHeaderBytes);
   const size_t at = header.find("'shape': (");
   ASSERT_NE(at, std::string::npos);
   const size_t end = header.find(',', at);
@@ -139,7 +123,7 @@ TEST_F(CalibrateProcessTest, NoRequestFailsWhileALiveVariantIsReplaced) {
   std::thread client([&] {
     while (!stop) {
       grpc::ClientContext context;
-      inference::ModelInferRequest request = Image(images_[0]);
+      inference::ModelInferRequest request = FashionRequest(images_[0]);
       request.set_model_name("fashion@int8");
       inference::ModelInferResponse response;
       (server_->inference->ModelInfer(&context, request, &response).ok() ? answered : failed)++;

@@ -1,21 +1,17 @@
 // Compare over the wire, on a real precisd.
 
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <optional>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/server/fashion_images.h"
 #include "tests/server/precisd_process.h"
 
 namespace precis::server {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr size_t kImageBytes = 28 * 28 * sizeof(float);
-constexpr size_t kNpyHeaderBytes = 128;
 
 // The demo's network, on images that it has for calibration.
 class CompareProcessTest : public testing::Test {
@@ -24,12 +20,8 @@ class CompareProcessTest : public testing::Test {
     server_ =
         new PrecisdProcess({"--model_repository=demo/repository", "--load=fashion@fp32,fashion@bf16,fashion@int8"});
     EXPECT_THAT(server_->AwaitReady(), HasSubstr("failed=0"));
-    std::ifstream file("demo/repository/fashion/calibration/image.npy", std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-    for (size_t at = kNpyHeaderBytes; at + kImageBytes <= bytes.size(); at += kImageBytes) {
-      images_.push_back(bytes.substr(at, kImageBytes));
-    }
-    ASSERT_GE(images_.size(), 100u);
+    images_ = FashionImages(100);
+    ASSERT_EQ(images_.size(), 100u);
   }
   static void TearDownTestSuite() { delete server_; }
 
@@ -43,12 +35,7 @@ class CompareProcessTest : public testing::Test {
   }
   static v1::CompareRequest Sample(size_t image, std::optional<int64_t> label = std::nullopt) {
     v1::CompareRequest request;
-    auto& call = *request.mutable_sample()->mutable_request();
-    auto& input = *call.add_inputs();
-    input.set_name("image");
-    input.set_datatype("FP32");
-    for (const int64_t dimension : {1, 1, 28, 28}) input.add_shape(dimension);
-    call.add_raw_input_contents(images_[image]);
+    *request.mutable_sample()->mutable_request() = FashionRequest(images_[image]);
     if (label) request.mutable_sample()->set_label(*label);
     return request;
   }
