@@ -1,5 +1,5 @@
-// One spelling for arithmetic with a single number: y = alpha * x + beta, and products, roots and inverses for powers. Exporters write attention scales, GELU and input normalisation as chains of
-// Mul, Div, Add and Sub; later passes match kLinear alone.
+// One spelling for arithmetic with a single number: y = alpha * x + beta, and products, roots and inverses for powers.
+// Exporters write attention scales, GELU and input normalisation as chains of Mul, Div, Add and Sub; later passes match kLinear alone.
 #include <cmath>
 #include <limits>
 

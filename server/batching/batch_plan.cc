@@ -1,7 +1,7 @@
 // Probe items are random: float sums of random numbers in another order end in other bits with near certainty, somewhere in an
 // output of any size. Rounding to 16 bits between layers hides nearly all such differences from a few probe items, but not all of them from
-// many requests: variants with 16-bit layers run item by item. Sizes are tried upwards while they pay. Then, for each size as the smallest one in use (requests below it
-// are padded), the sizes above that agree with it form a candidate; the candidate with the least time per item wins among those
+// many requests: variants with 16-bit layers run item by item. Sizes are tried upwards while they pay. Then, for each size as the
+// smallest one in use (requests below it are padded), the sizes above that agree with it form a candidate; the candidate with the least time per item wins among those
 // that do not hold up a lone item.
 
 #include "server/batching/batch_plan.h"

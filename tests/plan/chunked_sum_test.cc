@@ -1,5 +1,5 @@
-// Integer layers, their sums whole or cut into chunks, against double precision. With scales of 1 every partial sum is an integer that f32 holds, so that results are equal to
-// the last bit; with scales of each chunk's own they differ by f32 rounding across chunks only.
+// Integer layers, their sums whole or cut into chunks, against double precision. With scales of 1 every partial sum is an integer that f32 holds, so that results
+// are equal to the last bit; with scales of each chunk's own they differ by f32 rounding across chunks only.
 #include <algorithm>
 #include <cmath>
 #include <functional>
