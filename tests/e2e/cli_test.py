@@ -1,6 +1,5 @@
 """The command line client against a real server: exit codes, one line of JSON, tables, files in and out."""
 import json
-import socket
 import struct
 import subprocess
 import tempfile
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from networks import Classifier, add_model, two_inputs_file
-from precisd import BINARIES, Precisd, ServerTest, precis
+from precisd import BINARIES, Precisd, ServerTest, free_port, precis
 
 PREPROCESSING = 'preprocessing { mean: 0.5 std: 0.25 layout: NCHW }'
 
@@ -173,9 +172,7 @@ class CommandLineTest(ServerTest):
         self.assertNotEqual(self.json("version")["server"]["version"], "")
 
     def test_wait_ready_waits_for_a_server_that_starts_later(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         waiting = subprocess.Popen([BINARIES / "precis", "health", "--wait-ready=100s", f"--server=127.0.0.1:{port}"],
                                    stdout=subprocess.PIPE, text=True)
         later = Precisd(f"--model_repository={self.repository}", f"--grpc_port={port}", "--load=none")

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -17,17 +16,11 @@ import numpy as np
 import tritonclient.grpc as triton
 
 from networks import add_model, two_inputs_file
-from precisd import Precisd
+from precisd import Precisd, free_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy/haproxy"
 HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
 REPLICAS = 3
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class HaproxyTest(unittest.TestCase):

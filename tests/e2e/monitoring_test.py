@@ -3,7 +3,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from precisd import BINARIES, Precisd, precis
+from precisd import BINARIES, Precisd, free_port, precis
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -27,12 +26,6 @@ RANGE = "20s"   # what Grafana's $__rate_interval becomes: some scrapes
 # No int8 keeps this: the alarm is raised for certain.
 ALARM = 'drift { alerts { variant: "int8" min_sqnr_db: 200 min_samples: 20 } }\n'
 VARIABLES = {"model": ".*", "variant": ".*", "instance": ".*"}
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Prometheus:

@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -12,6 +13,12 @@ from pathlib import Path
 BINARIES = Path(os.environ["PRECIS_BINARIES"])  # where precisd and precis are
 START_SECONDS = 120  # under a sanitizer, on a busy machine
 DEFAULT_FLAGS = ("--grpc_address=127.0.0.1", "--grpc_port=0", "--metrics_port=0", "--drain_seconds=0")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 class Precisd:
