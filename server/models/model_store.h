@@ -198,6 +198,8 @@ class ModelStore {
   std::vector<std::string> VariantsToLoadLocked(const ModelSource& source, int64_t version) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status LoadOne(const LoadPlan& plan, bool only_if_changed, const Progress& progress);
+  // Where results of calibration and search are kept; empty: nowhere, as in a container whose models are read-only.
+  std::string CacheOf(const ModelSource& source) const;
   // Threads and cache of the engine's load.
   LoadOptions EngineOptions(const LoadPlan& plan, const Parallelism& parallel) const;
   absl::StatusOr<Parallelism> ParallelismOf(const ModelSource& source) const;
