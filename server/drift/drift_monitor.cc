@@ -3,12 +3,14 @@
 // So it also asks, before each layer, whether any request is being served, and sleeps until none is.
 //
 // A thread of idle priority that is taken off the processor while it holds a lock can hold up whoever wants the lock for long. Nothing
-// that requests need is locked here but the queue, and Offer does not wait for that.
+// that requests need is locked here but the queue, and Offer does not wait for that. Where other programs keep every processor busy the
+// thread gets milliseconds in a minute; so Stop and Forget, which wait for it, lift its priority meanwhile.
 
 #include "server/drift/drift_monitor.h"
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -48,6 +50,7 @@ void DriftMonitor::Stop() {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
     queue_.clear();
+    HurryLocked();
   }
   if (thread_.joinable()) thread_.join();
   absl::MutexLock lock(&mutex_);
@@ -76,6 +79,7 @@ void DriftMonitor::Forget(const std::shared_ptr<DriftRecord>& record) {
   const auto unused = [this, &record]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return std::find(in_use_.begin(), in_use_.end(), record.get()) == in_use_.end();
   };
+  if (!unused()) HurryLocked();
   mutex_.Await(absl::Condition(&unused));
   if (const auto it = equipment_.find(record.get()); it != equipment_.end()) {
     gone = std::move(it->second);
@@ -85,8 +89,18 @@ void DriftMonitor::Forget(const std::shared_ptr<DriftRecord>& record) {
 
 void DriftMonitor::AwaitDone() { absl::MutexLock lock(&mutex_, absl::Condition(this, &DriftMonitor::Done)); }
 
+void DriftMonitor::HurryLocked() {
+  const sched_param none = {};
+  // Where the process may not (sched(7): RLIMIT_NICE, CAP_SYS_NICE), waiting takes as long as it takes.
+  hurried_ = thread_id_ != 0 && sched_setscheduler(thread_id_, SCHED_OTHER, &none) == 0;
+}
+
 void DriftMonitor::Loop() {
-  TakeIdlePriority();
+  {
+    absl::MutexLock lock(&mutex_);
+    thread_id_ = gettid();
+    if (!stopping_) TakeIdlePriority();
+  }
   while (true) {
     Waiting waiting;
     {
@@ -105,6 +119,7 @@ void DriftMonitor::Loop() {
     absl::MutexLock lock(&mutex_);
     running_ = false;
     in_use_.clear();
+    if (std::exchange(hurried_, false) && !stopping_) TakeIdlePriority();
   }
 }
 

@@ -7,6 +7,8 @@
 // between two layers of a run whether that is still so. Samples wait in a bounded queue; those that find no room, or no idle processor
 // for kLongestWait, are dropped and counted. Once in kProbeEvery samples of a variant the inputs of its integer layers are looked at too.
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -103,6 +105,9 @@ class DriftMonitor {
   std::unique_ptr<Equipment> Take(const DriftRecord* record);
   void GiveBack(const std::shared_ptr<DriftRecord>& record, std::unique_ptr<Equipment> equipment);
 
+  // Somebody waits for the thread: ordinary priority until the run at hand has ended.
+  void HurryLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   bool HasNews() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || !queue_.empty(); }
   bool Done() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return queue_.empty() && !running_; }
 
@@ -114,6 +119,8 @@ class DriftMonitor {
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool running_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hurried_ ABSL_GUARDED_BY(mutex_) = false;
+  pid_t thread_id_ ABSL_GUARDED_BY(mutex_) = 0;                     // 0: not running yet
   std::vector<const DriftRecord*> in_use_ ABSL_GUARDED_BY(mutex_);  // by the run at hand
   std::map<const DriftRecord*, std::unique_ptr<Equipment>> equipment_ ABSL_GUARDED_BY(mutex_);
 

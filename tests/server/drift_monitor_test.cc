@@ -1,6 +1,9 @@
 #include "server/drift/drift_monitor.h"
 
+#include <sched.h>
+
 #include <atomic>
+#include <thread>
 
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
@@ -141,6 +144,38 @@ TEST_F(DriftMonitorTest, ForgettingAVariantEndsItsRuns) {
   monitor.AwaitDone();
   EXPECT_EQ(runs_, 0);
   EXPECT_GE(Dropped(*subject), 1);
+}
+
+// Only with CAP_SYS_NICE or a limit on nice values that allows it (sched(7)).
+bool MayLeaveIdlePriority() {
+  bool may = false;
+  const sched_param none = {};
+  std::thread([&] {
+    may = sched_setscheduler(0, SCHED_IDLE, &none) == 0 && sched_setscheduler(0, SCHED_OTHER, &none) == 0;
+  }).join();
+  return may;
+}
+
+TEST_F(DriftMonitorTest, WhoeverWaitsForARunLiftsItsPriority) {
+  if (!MayLeaveIdlePriority()) GTEST_SKIP() << "this process may not leave the idle priority";
+  DriftMonitor monitor({});
+  const auto subject = Record("int8");
+  for (int i = 0; i < 2; ++i) {  // the second run begins at idle priority again
+    absl::Notification running;
+    int first = -1, last = -1;
+    const auto baseline = Record("fp32", [&](const auto&) {
+      first = last = sched_getscheduler(0);
+      running.Notify();
+      const absl::Time end = absl::Now() + absl::Seconds(60);
+      while (last == SCHED_IDLE && absl::Now() < end) last = sched_getscheduler(0);
+      return absl::OkStatus();
+    });
+    Offer(monitor, {subject, baseline, true}, {1, 2});
+    running.WaitForNotification();
+    monitor.Forget(baseline);
+    EXPECT_EQ(first, SCHED_IDLE);
+    EXPECT_EQ(last, SCHED_OTHER);
+  }
 }
 
 TEST_F(DriftMonitorTest, FailedRunsAreDroppedSamples) {
