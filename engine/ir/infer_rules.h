@@ -73,6 +73,9 @@ absl::Status Infer(const Rule& rule, Lrn& op);
 absl::Status Infer(const Rule& rule, LpNorm& op);
 absl::Status Infer(const Rule& rule, Softmax& op);
 
+// infer_recurrent.cc
+absl::Status Infer(const Rule& rule, Recurrent& op);
+
 // infer_elementwise.cc: elementwise, types, reductions.
 absl::Status Infer(const Rule& rule, Unary& op);
 absl::Status Infer(const Rule& rule, Binary& op);

@@ -47,6 +47,9 @@ struct NameOf {
                                             "ReduceLogSum", "ReduceLogSumExp"};
     return kNames[static_cast<size_t>(op.kind)];
   }
+  absl::string_view operator()(const Recurrent& op) const {
+    return op.cell == CellKind::kLstm ? "LSTM" : op.cell == CellKind::kGru ? "GRU" : "RNN";
+  }
   // clang-format off
 #define PRECIS_NAME(Type) \
   absl::string_view operator()(const Type&) const { return #Type; }

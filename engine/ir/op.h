@@ -298,6 +298,23 @@ struct TopK {
   bool sorted = true;
 };  // x, k -> values, indices
 
+// --- Recurrent layers ---
+enum class CellKind { kLstm, kGru, kRnn };
+enum class Direction { kForward, kReverse, kBidirectional };
+// x [S,B,I], weights [D,G*H,I], recurrence [D,G*H,H], bias? [D,G*H], lengths? s32 [B], initial_h? [D,B,H], initial_c? [D,B,H],
+// peepholes? [D,3*H] -> y [S,D,B,H], last h [D,B,H], last c [D,B,H] (LSTM). S steps, D directions, G gates in oneDNN's order: LSTM input,
+// forget, cell, output; GRU update, reset, hidden; one of an RNN. The bias is the sum of ONNX's two; with linear_before_reset it has a fourth part,
+// the recurrence's own of the hidden gate. Peepholes as in ONNX: input, output, forget.
+struct Recurrent {
+  CellKind cell = CellKind::kLstm;
+  Direction direction = Direction::kForward;
+  int64_t hidden_size = 0;         // 0 until specialised: taken from the recurrence
+  std::vector<Unary> activations;  // per direction: LSTM gates, cell, output; GRU gates, hidden; RNN one
+  float clip = 0.0f;               // bound on the gates' sums; 0: none
+  bool input_forget = false;       // LSTM: the forget gate is one minus the input gate
+  bool linear_before_reset = false;
+};
+
 // --- Resampling ---
 enum class ResizeMode { kNearest, kLinear, kCubic };
 enum class ResizeCoordinates {
@@ -327,7 +344,7 @@ using Op = std::variant<Conv, ConvTranspose, MatMul, Pool, GlobalPool, BatchNorm
                         Convert, Identity, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Concat, Split, Slice,
                         Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, Expand, Tile, Pad, ShapeOf,
                         SizeOf, ConstantOfShape, Range, DepthToSpace, SpaceToDepth, Trilu, CumSum, OneHot, EyeLike,
-                        Reduce, ArgReduce, TopK, Resize>;
+                        Reduce, ArgReduce, TopK, Recurrent, Resize>;
 
 // Name of the operator as shown to users: "Conv", "MatMul", "Relu" (of a Unary), "Add" (of a Binary)…
 absl::string_view OpName(const Op& op);

@@ -29,6 +29,9 @@ absl::StatusOr<Kernel> Make(const ir::Lrn& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::LpNorm& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::Softmax& op, const KernelSpec& spec);
 
+// recurrent.cc
+absl::StatusOr<Kernel> Make(const ir::Recurrent& op, const KernelSpec& spec);
+
 // unary.cc, binary.cc, select.cc
 absl::StatusOr<Kernel> Make(const ir::Unary& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::Binary& op, const KernelSpec& spec);

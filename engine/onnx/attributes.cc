@@ -52,6 +52,12 @@ std::vector<float> Attributes::Floats(absl::string_view name) {
                               : std::vector<float>(attribute->floats().begin(), attribute->floats().end());
 }
 
+std::vector<std::string> Attributes::Strings(absl::string_view name) {
+  const AttributeProto* attribute = Typed(name, AttributeProto::STRINGS);
+  return attribute == nullptr ? std::vector<std::string>{}
+                              : std::vector<std::string>(attribute->strings().begin(), attribute->strings().end());
+}
+
 const onnx::TensorProto* Attributes::Tensor(absl::string_view name) {
   const AttributeProto* attribute = Typed(name, AttributeProto::TENSOR);
   return attribute == nullptr ? nullptr : &attribute->t();

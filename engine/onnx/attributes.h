@@ -2,6 +2,7 @@
 #define PRECIS_ENGINE_ONNX_ATTRIBUTES_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -23,6 +24,7 @@ class Attributes {
   std::string String(absl::string_view name, absl::string_view fallback);
   ir::Ints Ints(absl::string_view name);
   std::vector<float> Floats(absl::string_view name);
+  std::vector<std::string> Strings(absl::string_view name);
   const onnx::TensorProto* Tensor(absl::string_view name);  // null when absent
   const onnx::GraphProto* Graph(absl::string_view name);    // null when absent
 

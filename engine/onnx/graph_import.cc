@@ -118,6 +118,7 @@ absl::Status GraphImport::Run(onnx::ModelProto& model) {
   PRECIS_RETURN_IF_ERROR(ImportNodes(graph.node(), scope));
   if (graph.output().empty()) return absl::InvalidArgumentError("the graph has no outputs");
   for (const auto& output : graph.output()) PRECIS_RETURN_IF_ERROR(AddOutput(output, scope));
+  DropUnreadOutputs();
   return UnsupportedError();
 }
 
@@ -326,6 +327,21 @@ absl::StatusOr<std::vector<ValueId>> GraphImport::DeclareOutputs(const onnx::Nod
 
 bool GraphImport::IsComputed(ValueId value) const {
   return graph_.producer(value) != ir::kNoNode || graph_.IsConstant(value);
+}
+
+void GraphImport::DropUnreadOutputs() {
+  for (ir::NodeId id = 0; id < graph_.num_node_slots(); ++id) {
+    if (!graph_.alive(id)) continue;
+    ir::Node& node = graph_.node(id);
+    const bool recurrent = std::holds_alternative<ir::Recurrent>(node.op);
+    if (!recurrent && !std::holds_alternative<ir::Pool>(node.op)) continue;
+    for (size_t slot = recurrent ? 0 : 1; slot < node.outputs.size(); ++slot) {
+      const ValueId v = node.outputs[slot];
+      if (v != ir::kNoValue && graph_.consumers(v).empty() && !graph_.IsGraphOutput(v))
+        graph_.SetOutput(id, slot, ir::kNoValue);
+    }
+    while (node.outputs.size() > 1 && node.outputs.back() == ir::kNoValue) node.outputs.pop_back();
+  }
 }
 
 absl::Status GraphImport::UnsupportedError() {

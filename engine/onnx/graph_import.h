@@ -61,6 +61,8 @@ class GraphImport {
   absl::StatusOr<std::vector<ir::ValueId>> DeclareOutputs(const onnx::NodeProto& node, Scope& scope);
   absl::Status Declare(const std::string& name, ir::ValueId value, Scope& scope);
   bool IsComputed(ir::ValueId value) const;
+  // Takes optional outputs that nothing reads off their nodes: without them primitives fit.
+  void DropUnreadOutputs();
   // Everything noted as unsupported, in one error.
   absl::Status UnsupportedError();
 

@@ -68,6 +68,16 @@ ValueId NodeImport::Add(absl::string_view suffix, ir::Op op, std::vector<ValueId
   return value;
 }
 
+std::vector<ValueId> NodeImport::AddMany(absl::string_view suffix, ir::Op op, std::vector<ValueId> inputs,
+                                         size_t count) {
+  std::vector<ValueId> values(count, ir::kNoValue);
+  if (!status().ok()) return values;
+  for (size_t i = 0; i < count; ++i) values[i] = context_.graph.AddValue(FreeValueName(absl::StrCat(suffix, i)));
+  context_.graph.AddNode(context_.UniqueNodeName(absl::StrCat(name_, "/", suffix)), std::move(op), std::move(inputs),
+                         values);
+  return values;
+}
+
 ValueId NodeImport::Constant(absl::string_view suffix, precis::Tensor tensor) {
   if (!status().ok()) return ir::kNoValue;
   const DataType type = tensor.dtype();

@@ -63,6 +63,8 @@ class NodeImport {
   void EmitAll(ir::Op op, std::vector<ir::ValueId> inputs);
   // Adds an intermediate node of one output, named after this node and `suffix`.
   ir::ValueId Add(absl::string_view suffix, ir::Op op, std::vector<ir::ValueId> inputs);
+  // The same with `count` outputs.
+  std::vector<ir::ValueId> AddMany(absl::string_view suffix, ir::Op op, std::vector<ir::ValueId> inputs, size_t count);
   // Adds a constant.
   ir::ValueId Constant(absl::string_view suffix, precis::Tensor tensor);
   ir::ValueId Int64s(absl::string_view suffix, const ir::Ints& values);  // of rank 1

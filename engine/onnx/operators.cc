@@ -14,6 +14,7 @@ const OperatorTable& Operators() {
     AddElementwiseOperators(*t);
     AddMovementOperators(*t);
     AddReductionOperators(*t);
+    AddRecurrentOperators(*t);
     AddQuantizationOperators(*t);
     AddContribOperators(*t);
     return t;

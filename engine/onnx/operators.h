@@ -26,6 +26,7 @@ void AddNormalizationOperators(OperatorTable& table);  // batch, layer, instance
 void AddElementwiseOperators(OperatorTable& table);
 void AddMovementOperators(OperatorTable& table);  // shapes, indexing, constants
 void AddReductionOperators(OperatorTable& table);
+void AddRecurrentOperators(OperatorTable& table);  // LSTM, GRU, RNN
 void AddQuantizationOperators(OperatorTable& table);
 void AddContribOperators(OperatorTable& table);  // com.microsoft, as ONNX Runtime's optimiser writes them
 

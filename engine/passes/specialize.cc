@@ -236,7 +236,8 @@ void FollowOutputType(Graph& graph, NodeId id) {
 void WidenFloats(Graph& graph) {
   bool heavy_f64 = false;
   for (NodeId id = 0; id < graph.num_node_slots(); ++id) {
-    if (!graph.alive(id) || !IsOneOf<ir::Conv, ir::ConvTranspose, ir::MatMul>(graph.node(id).op)) continue;
+    if (!graph.alive(id) || !IsOneOf<ir::Conv, ir::ConvTranspose, ir::MatMul, ir::Recurrent>(graph.node(id).op))
+      continue;
     heavy_f64 |= graph.value(graph.Input(id, 0)).dtype == DataType::kF64;
   }
   const auto widened = [heavy_f64](DataType t) {

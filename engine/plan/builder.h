@@ -177,6 +177,7 @@ absl::Status LowerResize(Builder& b, ir::NodeId id, const ir::Resize& op);
 absl::Status LowerInstanceNorm(Builder& b, ir::NodeId id, const ir::InstanceNorm& op);
 absl::Status LowerGroupNorm(Builder& b, ir::NodeId id, const ir::GroupNorm& op);
 absl::Status LowerLayerNorm(Builder& b, ir::NodeId id, const ir::LayerNorm& op);
+absl::Status LowerRecurrent(Builder& b, ir::NodeId id, const ir::Recurrent& op);
 absl::Status LowerSoftmax(Builder& b, ir::NodeId id, const ir::Softmax& op);
 absl::Status LowerUnary(Builder& b, ir::NodeId id, const ir::Unary& op);
 absl::Status LowerBinary(Builder& b, ir::NodeId id, const ir::Binary& op);

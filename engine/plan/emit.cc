@@ -59,7 +59,7 @@ bool IsHeavy(const ir::Op& op) {
         using T = std::decay_t<decltype(o)>;
         return std::is_same_v<T, ir::Conv> || std::is_same_v<T, ir::ConvTranspose> || std::is_same_v<T, ir::MatMul> ||
                std::is_same_v<T, ir::Pool> || std::is_same_v<T, ir::GlobalPool> || std::is_same_v<T, ir::LayerNorm> ||
-               std::is_same_v<T, ir::Softmax>;
+               std::is_same_v<T, ir::Softmax> || std::is_same_v<T, ir::Recurrent>;
       },
       op);
 }
@@ -77,6 +77,7 @@ struct Lower {
   absl::Status operator()(const ir::InstanceNorm& o) const { return LowerInstanceNorm(b, id, o); }
   absl::Status operator()(const ir::GroupNorm& o) const { return LowerGroupNorm(b, id, o); }
   absl::Status operator()(const ir::LayerNorm& o) const { return LowerLayerNorm(b, id, o); }
+  absl::Status operator()(const ir::Recurrent& o) const { return LowerRecurrent(b, id, o); }
   absl::Status operator()(const ir::Softmax& o) const { return LowerSoftmax(b, id, o); }
   absl::Status operator()(const ir::Unary& o) const { return LowerUnary(b, id, o); }
   absl::Status operator()(const ir::Binary& o) const { return LowerBinary(b, id, o); }

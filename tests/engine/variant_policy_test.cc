@@ -6,6 +6,8 @@
 
 #include "engine/tensor/npy.h"
 #include "tests/engine/model_fixture.h"
+#include "tests/engine/random_weights.h"
+#include "tests/onnx/text_model.h"
 
 namespace precis {
 namespace {
@@ -82,6 +84,43 @@ TEST_F(PolicyTest, Int8RunsOnIntegersAndStaysClose) {
   const auto want = Run(*NewSession(Load(model, Options("fp32"))), Images(3));
   EXPECT_THAT(Run(*NewSession(variant), Images(3)), Pointwise(FloatNear(0.15f), want));
   EXPECT_GT(variant->info().load_ms.at("calibrate"), 0.0);
+}
+
+// Rows of an image as steps, sequences first, both directions, and a product over the last states.
+onnx::ModelProto SequenceClassifier() {
+  onnx::ModelProto model = onnx_import::ParseModel(R"(g (float[batch, 3, 8, 8] image) => (float[batch, 10] scores)
+      <int64[3] rows = {-1, 24, 8}> {
+      x = Reshape(image, rows)
+      all, last, cell = LSTM<hidden_size = 16, direction = "bidirectional", layout = 1>(x, w, r, b)
+      h = Flatten(last)
+      scores = Gemm(h, w2, b2)
+    })");
+  testing::AddRandomWeights(model,
+                            {{"w", {2, 64, 8}}, {"r", {2, 64, 16}}, {"b", {2, 128}}, {"w2", {32, 10}}, {"b2", {10}}});
+  return model;
+}
+
+TEST_F(PolicyTest, RecurrentLayersStayInF32AndSayWhy) {
+  const auto model = Open(SequenceClassifier());
+  const auto want = Run(*NewSession(Load(model, Options("fp32"))), Images(3));
+  for (const std::string name : {"int8", "bf16", "fp16"}) {
+    SCOPED_TRACE(name);
+    LoadOptions options = Options(name);
+    options.calibration_dir = Calibration();
+    const auto variant = Load(model, options);
+    EXPECT_THAT(Run(*NewSession(variant), Images(3)), Pointwise(FloatNear(0.02f), want));
+    const auto layers = variant->DescribePlan({});
+    ASSERT_TRUE(layers.ok()) << layers.status();
+    int recurrent = 0;
+    for (const Layer& layer : *layers) {
+      if (layer.op != "LSTM") continue;
+      ++recurrent;
+      EXPECT_EQ(layer.precision, "f32");
+      EXPECT_THAT(layer.note, HasSubstr("a recurrent layer"));
+      EXPECT_NE(layer.implementation, "plain");
+    }
+    EXPECT_EQ(recurrent, 1);
+  }
 }
 
 TEST_F(PolicyTest, LayersRunAtThePrecisionsOfTheirOverrides) {

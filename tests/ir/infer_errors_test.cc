@@ -69,6 +69,33 @@ TEST(InferErrorsTest, Elementwise) {
   });
 }
 
+TEST(InferErrorsTest, Recurrent) {
+  Recurrent lstm, gru, both;
+  lstm.activations.resize(3);
+  gru.cell = CellKind::kGru;
+  gru.activations.resize(2);
+  gru.linear_before_reset = true;
+  both = lstm;
+  both.direction = Direction::kBidirectional;
+  Recurrent wide = lstm;
+  wide.hidden_size = 5;
+  const Given x = F32({6, 2, 3}), w = F32({1, 16, 3}), r = F32({1, 16, 4});
+  ExpectRefused({
+      {lstm, {x, w}, "input 2 is missing, want 3 inputs"},
+      {lstm, {F32({6, 3}), w, r}, "x of rank 2 and recurrence of rank 3, want 3"},
+      {lstm, {Of(kS32, {6, 2, 3}), w, r}, "x is s32, want a float type"},
+      {lstm, {x, F32({1, 16, 5}), r}, "weights has shape [1,16,5], want [1,16,3]"},
+      {lstm, {x, F32({1, 12, 3}), r}, "weights has shape [1,12,3], want [1,16,3]"},
+      {wide, {x, w, r}, "hidden size 5, the recurrence's is 4"},
+      {both, {x, w, r}, "3 activations, want 6"},
+      {lstm, {x, w, r, F32({1, 32})}, "bias has shape [1,32], want [1,16]"},
+      {gru, {x, F32({1, 12, 3}), F32({1, 12, 4}), F32({1, 12})}, "bias has shape [1,12], want [1,16]"},
+      {lstm, {x, w, r, Absent(), Of(kS32, {3})}, "sequence_lens has shape [3], want [2]"},
+      {lstm, {x, w, r, Absent(), F32({2})}, "indices are f32, want s32 or s64"},
+      {lstm, {x, w, r, Absent(), Absent(), F32({2, 4})}, "initial_h has shape [2,4], want [1,2,4]"},
+  });
+}
+
 TEST(InferErrorsTest, Movement) {
   ExpectRefused({
       {Reshape{}, {F32({2, 3}), Numbers({4, 2})}, "[2,3] cannot be reshaped to [4,2]"},

@@ -131,6 +131,13 @@ TEST(GraphImportTest, TakesTheBranchOfAConstantCondition) {
   EXPECT_THAT(ImportedText(std::string(text).replace(text.find("%d"), 2, "0")), HasSubstr("If/Abs:q = Abs(t) -> y"));
 }
 
+TEST(GraphImportTest, DropsWhatNothingReadsOfARecurrentLayer) {
+  EXPECT_THAT(ImportedText(R"(g (float[5,1,3] x, float[1,12,3] w, float[1,12,4] r) => (float[1,1,4] last) {
+    all, last = GRU <hidden_size = 4> (x, w, r)
+  })"),
+              HasSubstr("= GRU(x, w, r, -, -, -) -> -, last\n"));
+}
+
 // --- What is unsupported ---
 
 TEST(GraphImportTest, NamesEveryUnsupportedNodeAtOnce) {

@@ -28,6 +28,7 @@ std::vector<OperatorCase> ConvPostOpCases();
 std::vector<OperatorCase> MatMulCases();
 std::vector<OperatorCase> PoolCases();
 std::vector<OperatorCase> NormalizationCases();
+std::vector<OperatorCase> RecurrentCases();
 std::vector<OperatorCase> ElementwiseCases();
 std::vector<OperatorCase> MovementCases();
 

@@ -27,7 +27,7 @@ void PrintTo(const Named& n, std::ostream* os) { *os << n.op.name << " at " << N
 std::vector<Named> AllCases() {
   std::vector<Named> all;
   for (const auto& table : {ConvCases(), ConvPostOpCases(), MatMulCases(), PoolCases(), NormalizationCases(),
-                            ElementwiseCases(), MovementCases()}) {
+                            RecurrentCases(), ElementwiseCases(), MovementCases()}) {
     for (const OperatorCase& c : table) {
       all.push_back({c, Precision::kF32});
       if (c.narrow) all.insert(all.end(), {{c, Precision::kBF16}, {c, Precision::kF16}});

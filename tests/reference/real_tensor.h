@@ -54,6 +54,9 @@ Real Compute(const ir::Lrn& op, const Operands& operands);
 Real Compute(const ir::LpNorm& op, const Operands& operands);
 Real Compute(const ir::Softmax& op, const Operands& operands);
 
+// recurrent.cc: y alone.
+Real Compute(const ir::Recurrent& op, const Operands& operands);
+
 // resample.cc
 Real Compute(const ir::Resize& op, const Operands& operands);
 
