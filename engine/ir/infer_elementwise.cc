@@ -71,6 +71,18 @@ absl::Status Infer(const Rule& rule, Where&) {
   return rule.Output(0, rule.dtype(1), *std::move(shape));
 }
 
+absl::Status Infer(const Rule& rule, Choose&) {
+  PRECIS_RETURN_IF_ERROR(rule.Need(3));
+  if (rule.dtype(0) != DataType::kBool || NumElements(rule.shape(0)) != 1)
+    return rule.Error("condition is ", Name(rule.dtype(0)), ShapeToString(rule.shape(0)), ", want one bool");
+  if (rule.dtype(1) == rule.dtype(2) && rule.shape(1) == rule.shape(2) && rule.rank(0) <= rule.rank(1))
+    return rule.Output(0, rule.dtype(1), rule.shape(1));
+  return absl::UnimplementedError(rule.Error("the condition is computed at run time, and the branches give ",
+                                             Name(rule.dtype(1)), ShapeToString(rule.shape(1)), " and ",
+                                             Name(rule.dtype(2)), ShapeToString(rule.shape(2)))
+                                      .message());
+}
+
 absl::Status Infer(const Rule& rule, Cast& op) {
   PRECIS_RETURN_IF_ERROR(rule.Need(1));
   return rule.Output(0, op.to, rule.shape(0));

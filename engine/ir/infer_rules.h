@@ -81,6 +81,7 @@ absl::Status Infer(const Rule& rule, Unary& op);
 absl::Status Infer(const Rule& rule, Binary& op);
 absl::Status Infer(const Rule& rule, Clip& op);
 absl::Status Infer(const Rule& rule, Where& op);
+absl::Status Infer(const Rule& rule, Choose& op);
 absl::Status Infer(const Rule& rule, Cast& op);
 absl::Status Infer(const Rule& rule, Quantize& op);
 absl::Status Infer(const Rule& rule, Dequantize& op);

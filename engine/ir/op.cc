@@ -47,6 +47,7 @@ struct NameOf {
                                             "ReduceLogSum", "ReduceLogSumExp"};
     return kNames[static_cast<size_t>(op.kind)];
   }
+  absl::string_view operator()(const Choose&) const { return "If"; }
   absl::string_view operator()(const Recurrent& op) const {
     return op.cell == CellKind::kLstm ? "LSTM" : op.cell == CellKind::kGru ? "GRU" : "RNN";
   }

@@ -182,6 +182,9 @@ struct Binary {
 // x, min?, max? as tensors; becomes Unary kClip once both are known.
 struct Clip {};
 struct Where {};  // condition, x, y
+// condition (one bool), then, else -> one of the two: an output of ONNX's If. Specialisation takes a side where the condition is known,
+// and makes it a Where else.
+struct Choose {};
 struct Cast {
   DataType to = DataType::kF32;
 };
@@ -340,11 +343,11 @@ struct Resize {  // x, roi?, scales?, sizes?   (Upsample is translated)
 };
 
 using Op = std::variant<Conv, ConvTranspose, MatMul, Pool, GlobalPool, BatchNorm, LayerNorm, InstanceNorm, GroupNorm,
-                        Lrn, LpNorm, Softmax, Unary, Binary, Clip, Where, Cast, Quantize, Dequantize, DynamicQuantize,
-                        Convert, Identity, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Concat, Split, Slice,
-                        Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, Expand, Tile, Pad, ShapeOf,
-                        SizeOf, ConstantOfShape, Range, DepthToSpace, SpaceToDepth, Trilu, CumSum, OneHot, EyeLike,
-                        Reduce, ArgReduce, TopK, Recurrent, Resize>;
+                        Lrn, LpNorm, Softmax, Unary, Binary, Clip, Where, Choose, Cast, Quantize, Dequantize,
+                        DynamicQuantize, Convert, Identity, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Concat,
+                        Split, Slice, Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, Expand, Tile, Pad,
+                        ShapeOf, SizeOf, ConstantOfShape, Range, DepthToSpace, SpaceToDepth, Trilu, CumSum, OneHot,
+                        EyeLike, Reduce, ArgReduce, TopK, Recurrent, Resize>;
 
 // Name of the operator as shown to users: "Conv", "MatMul", "Relu" (of a Unary), "Add" (of a Binary)…
 absl::string_view OpName(const Op& op);

@@ -37,6 +37,7 @@ absl::StatusOr<Kernel> Make(const ir::Unary& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::Binary& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::Clip& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::Where& op, const KernelSpec& spec);
+absl::StatusOr<Kernel> Make(const ir::Choose& op, const KernelSpec& spec);
 
 // cast.cc, quantize.cc
 absl::StatusOr<Kernel> Make(const ir::Cast& op, const KernelSpec& spec);

@@ -56,4 +56,7 @@ absl::StatusOr<Kernel> Make(const ir::Clip&, const KernelSpec& spec) {
       absl::StatusOr<Kernel>(Unsupported(spec)));
 }
 
+// Specialisation leaves none behind.
+absl::StatusOr<Kernel> Make(const ir::Choose&, const KernelSpec& spec) { return Unsupported(spec); }
+
 }  // namespace precis::kernels

@@ -245,9 +245,9 @@ absl::Status GraphImport::ImportNode(const onnx::NodeProto& node, Scope& scope) 
   PRECIS_ASSIGN_OR_RETURN(std::vector<ValueId> outputs, DeclareOutputs(node, scope));
   const auto local = functions_.find(FunctionKey(domain, node.op_type(), node.overload()));
   if (local != functions_.end()) return CallFunction(node, *local->second, inputs, outputs, scope);
-  if (domain.empty() && node.op_type() == "If" && !inputs.empty() && graph_.IsConstant(inputs[0])) {
+  if (domain.empty() && node.op_type() == "If" && !inputs.empty() && inputs[0] != ir::kNoValue && !outputs.empty())
     return ImportIf(node, inputs[0], outputs, scope);
-  }
+  if (domain.empty() && node.op_type() == "Loop") return ImportLoop(node, inputs, outputs, scope);
   return Translate(node, domain, std::move(inputs), std::move(outputs), scope);
 }
 
@@ -327,6 +327,12 @@ absl::StatusOr<std::vector<ValueId>> GraphImport::DeclareOutputs(const onnx::Nod
 
 bool GraphImport::IsComputed(ValueId value) const {
   return graph_.producer(value) != ir::kNoNode || graph_.IsConstant(value);
+}
+
+absl::Status GraphImport::NoteUnsupported(const onnx::NodeProto& node, const Scope& scope, absl::string_view why) {
+  const auto opset = scope.opsets.find("");
+  unsupported_.push_back(UnsupportedText(node, "", opset == scope.opsets.end() ? 0 : opset->second, why));
+  return absl::OkStatus();
 }
 
 void GraphImport::DropUnreadOutputs() {

@@ -17,7 +17,8 @@
 namespace precis::onnx_import {
 
 // Walks a parsed model into a graph: signature, constants, then nodes in order. Calls of functions (the model's own, and operators that
-// ONNX defines by others) and branches of If with a constant condition are expanded in place, each in a scope of its own.
+// ONNX defines by others) and branches of If are expanded in place, each in a scope of its own: the one that a constant condition takes, else
+// both, with a Choose behind them. A Loop of constantly many passes is unrolled.
 class GraphImport {
  public:
   GraphImport(ir::Graph& graph, const std::string& folder, const ImportLimits& limits);
@@ -49,12 +50,26 @@ class GraphImport {
                          std::vector<ir::ValueId> outputs, const Scope& scope);
   absl::Status ImportIf(const onnx::NodeProto& node, ir::ValueId condition, const std::vector<ir::ValueId>& outputs,
                         const Scope& scope);
+  absl::Status ImportBothBranches(const onnx::NodeProto& node, ir::ValueId condition,
+                                  const std::vector<ir::ValueId>& outputs, const Scope& scope);
+  absl::Status ImportLoop(const onnx::NodeProto& node, const std::vector<ir::ValueId>& inputs,
+                          const std::vector<ir::ValueId>& outputs, const Scope& scope);
+  // Remembers a node for UnsupportedError; never fails.
+  absl::Status NoteUnsupported(const onnx::NodeProto& node, const Scope& scope, absl::string_view why);
+  absl::StatusOr<const onnx::GraphProto*> FindBranch(const onnx::NodeProto& node, absl::string_view name,
+                                                     size_t outputs) const;
+  absl::Status ImportBranch(const onnx::GraphProto& branch, Scope& inner);
   absl::Status CallFunction(const onnx::NodeProto& node, const onnx::FunctionProto& function,
                             const std::vector<ir::ValueId>& inputs, const std::vector<ir::ValueId>& outputs,
                             const Scope& scope);
 
   // A scope inside `scope`; InvalidArgument when that is too deep.
   absl::StatusOr<Scope> Enter(const onnx::NodeProto& node, const Scope& scope) const;
+  // The same for a branch, which sees what `scope` has.
+  absl::StatusOr<Scope> EnterBranch(const onnx::NodeProto& node, const Scope& scope) const;
+  // What `name` is inside.
+  absl::StatusOr<ir::ValueId> FindResult(const onnx::NodeProto& node, const std::string& name,
+                                         const Scope& scope) const;
   // Makes `result` what `name` is inside, when its producer did not do so already.
   absl::Status BindResult(const onnx::NodeProto& node, const std::string& name, ir::ValueId result, const Scope& scope);
   absl::StatusOr<std::vector<ir::ValueId>> ResolveInputs(const onnx::NodeProto& node, const Scope& scope) const;

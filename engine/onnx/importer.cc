@@ -58,7 +58,8 @@ absl::StatusOr<ir::Graph> ImportBytes(absl::string_view bytes, const std::string
 }
 
 bool IsSupportedOperator(absl::string_view domain, absl::string_view op_type) {
-  return FindOperator(domain == "ai.onnx" ? "" : domain, op_type) != nullptr;
+  const bool is_expanded = (op_type == "If" || op_type == "Loop") && (domain.empty() || domain == "ai.onnx");
+  return is_expanded || FindOperator(domain == "ai.onnx" ? "" : domain, op_type) != nullptr;
 }
 
 absl::StatusOr<Tensor> ReadTensorFile(const std::string& path, const ImportLimits& limits) {

@@ -129,6 +129,8 @@ void Spell(Graph& graph, NodeId id) {
     graph.SetInputs(id, {graph.Input(id, 0), AddShapeConstant(graph, graph.node(id).name, shape)});
   } else if (std::holds_alternative<ir::Clip>(graph.node(id).op)) {
     SpellClip(graph, id);
+  } else if (std::holds_alternative<ir::Choose>(graph.node(id).op)) {
+    graph.node(id).op = ir::Where{};  // of two results that are both computed
   }
 }
 
@@ -253,17 +255,69 @@ void WidenFloats(Graph& graph) {
   }
 }
 
+// --- If ---
+
+// Types, folds and spells nodes; each once.
+class Walk {
+ public:
+  explicit Walk(Graph& graph) : graph_(graph), done_(static_cast<size_t>(graph.num_node_slots())) {}
+
+  absl::Status Run() {
+    PRECIS_ASSIGN_OR_RETURN(const std::vector<NodeId> order, graph_.TopologicalOrder());
+    for (NodeId id : order) {
+      if (graph_.alive(id) && IsOneOf<ir::Choose>(graph_.node(id).op)) PRECIS_RETURN_IF_ERROR(TakeSide(id, order));
+    }
+    for (NodeId id : order) PRECIS_RETURN_IF_ERROR(Visit(id));
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Visit(NodeId id) {
+    if (!graph_.alive(id) || done_[static_cast<size_t>(id)]) return absl::OkStatus();
+    done_[static_cast<size_t>(id)] = true;
+    PRECIS_RETURN_IF_ERROR(ir::InferNode(graph_, id));
+    if (CanFold(graph_, id)) PRECIS_RETURN_IF_ERROR(Fold(graph_, id));
+    if (graph_.alive(id)) Spell(graph_, id);
+    return absl::OkStatus();
+  }
+
+  // Where the condition of `id` is known the other branch goes, unseen: its shapes may fit nothing (the squeeze of a dimension that is not one).
+  // Choices come in topological order, so that those which the condition itself hangs on are made.
+  absl::Status TakeSide(NodeId id, const std::vector<NodeId>& order) {
+    std::vector<bool> above(done_.size());
+    std::vector<ValueId> open = {graph_.Input(id, 0)};
+    while (!open.empty()) {
+      const NodeId producer = graph_.producer(open.back());
+      open.pop_back();
+      if (producer == kNoNode || static_cast<size_t>(producer) >= above.size() || above[static_cast<size_t>(producer)])
+        continue;
+      above[static_cast<size_t>(producer)] = true;
+      for (ValueId v : graph_.node(producer).inputs) {
+        if (v != kNoValue) open.push_back(v);
+      }
+    }
+    for (NodeId other : order) {
+      if (above[static_cast<size_t>(other)]) PRECIS_RETURN_IF_ERROR(Visit(other));
+    }
+    const Tensor* condition = graph_.ConstantOrNull(graph_.Input(id, 0));
+    if (condition == nullptr || condition->num_elements() != 1) return absl::OkStatus();
+    const ValueId taken = graph_.Input(id, ToInt64(condition->view())[0] != 0 ? 1 : 2);
+    graph_.node(id).op = ir::Identity{};
+    graph_.SetInputs(id, {taken});
+    graph_.RemoveDeadNodes();
+    return absl::OkStatus();
+  }
+
+  Graph& graph_;
+  std::vector<bool> done_;  // per node
+};
+
 }  // namespace
 
 absl::Status Specialize(Graph& graph, const std::vector<Shape>& input_shapes) {
   PRECIS_RETURN_IF_ERROR(SetInputShapes(graph, input_shapes));
   graph.RemoveDeadNodes();
-  PRECIS_ASSIGN_OR_RETURN(const std::vector<NodeId> order, graph.TopologicalOrder());
-  for (NodeId id : order) {
-    PRECIS_RETURN_IF_ERROR(ir::InferNode(graph, id));
-    if (CanFold(graph, id)) PRECIS_RETURN_IF_ERROR(Fold(graph, id));
-    if (graph.alive(id)) Spell(graph, id);
-  }
+  PRECIS_RETURN_IF_ERROR(Walk(graph).Run());
   graph.RemoveDeadNodes();
   for (ValueId v = 0; v < graph.num_values(); ++v) DropIfUnused(graph, v);
   WidenFloats(graph);

@@ -31,6 +31,12 @@ constexpr const char* kModels[] = {
     "g (float[1,2,4,4] x, float[2] s, float[2] b) => (float[1,2,4,4] y) { y = GroupNormalization <num_groups = 2> (x, "
     "s, b) }",
     "g (float[1,1,4,4] x) => (float[1,1,8,8] y) <float[4] s = {1,1,2,2}> { y = Resize <mode = \"linear\"> (x, , s) }",
+    "g (float[2] x, bool c) => (float[2] y) { y = If (c) <then_branch = a () => (float[2] p) { p = Relu(x) }, "
+    "else_branch = b () => (float[2] q) { q = Abs(x) }> }",
+    "g (float[2] x) => (float[2] y, float[3,2] z) <int64 n = {3}> { y, z = Loop (n, , x) <body = b (int64 i, bool go, "
+    "float[2] s) => (bool again, float[2] t, float[2] o) { again = Identity(go) t = Relu(s) o = Neg(t) }> }",
+    "g (float[2,1,1] x) => (float[2,1,1,1] y) <float[1,4,1] w = {1,2,3,4}, float[1,4,1] r = {5,6,7,8}, float[1,8] b = "
+    "{1,2,3,4,5,6,7,8}> { y = LSTM <hidden_size = 1, activations = [\"Sigmoid\", \"Tanh\", \"Tanh\"]> (x, w, r, b) }",
 };
 
 }  // namespace

@@ -131,6 +131,58 @@ TEST(GraphImportTest, TakesTheBranchOfAConstantCondition) {
   EXPECT_THAT(ImportedText(std::string(text).replace(text.find("%d"), 2, "0")), HasSubstr("If/Abs:q = Abs(t) -> y"));
 }
 
+TEST(GraphImportTest, KeepsBothBranchesOfACondition) {
+  const std::string text = ImportedText(R"(g (float[2] x, bool c) => (float[2] y) {
+    t = Neg(x)
+    y = If (c) <then_branch = a () => (float[2] p) { p = Relu(t) }, else_branch = b () => (float[2] p) { p = Abs(x) }>
+  })");
+  EXPECT_THAT(text, HasSubstr("If/then_branch/Relu:p = Relu(t) -> If/then_branch/p"));
+  EXPECT_THAT(text, HasSubstr("If/else_branch/Abs:p = Abs(x) -> If/else_branch/p"));
+  EXPECT_THAT(text, HasSubstr("If:y = If(c, If/then_branch/p, If/else_branch/p) -> y"));
+}
+
+constexpr char kLoop[] = R"(g (float[2] x) => (float[2] y, float[3, 2] all) <int64 n = {%d}> {
+  y, all = Loop (n, , x) <body = b (int64 i, bool go, float[2] state) => (bool again, float[2] next, float[2] out) {
+    again = Identity(go)
+    next = Relu(state)
+    out = Neg(next)
+  }>
+})";
+
+TEST(GraphImportTest, UnrollsALoop) {
+  std::string text = kLoop;
+  text = ImportedText(text.replace(text.find("%d"), 2, "3"));
+  EXPECT_THAT(text, HasSubstr("Loop/2/Relu:next = Relu(Loop/1/next) -> Loop/2/next"));
+  EXPECT_THAT(text, HasSubstr("Loop:y = Identity(Loop/2/next) -> y"));
+  EXPECT_THAT(text, HasSubstr("= Concat(Loop/0/scanned, Loop/1/scanned, Loop/2/scanned) -> all"));
+}
+
+TEST(GraphImportTest, RefusesLoopsThatItCannotUnroll) {
+  for (const char* passes : {"0", "-1", "1000000000"}) {
+    std::string text = kLoop;
+    ExpectUnsupported(ImportText(text.replace(text.find("%d"), 2, passes)).status(),
+                      absl::StrCat("unsupported: Loop \"y\" (opset 21): ", passes, " passes over a body of "));
+  }
+  ExpectUnsupported(ImportText(R"(g (float[2] x, int64 n) => (float[2] y) {
+      y = Loop (n, , x) <body = b (int64 i, bool go, float[2] s) => (bool again, float[2] next) { again = Identity(go) next = Relu(s) }>
+    })")
+                        .status(),
+                    "unsupported: Loop \"y\" (opset 21): a number of passes computed at run time");
+  ExpectUnsupported(ImportText(R"(g (float[2] x) => (float[2] y) <int64 n = {2}> {
+      y = Loop (n, , x) <body = b (int64 i, bool go, float[2] s) => (bool again, float[2] next) { again = Not(go) next = Relu(s) }>
+    })")
+                        .status(),
+                    "unsupported: Loop \"y\" (opset 21): a condition computed at run time");
+}
+
+TEST(GraphImportTest, RefusesAnIfWithoutBranches) {
+  onnx::ModelProto model = ParseModel(
+      "g (float[2] x, bool c) => (float[2] y) { y = If (c) <then_branch = a () => (float[2] p) { p = Relu(x) }, "
+      "else_branch = b () => (float[2] q) { q = Abs(x) }> }");
+  model.mutable_graph()->mutable_node(0)->mutable_attribute()->RemoveLast();
+  ExpectInvalid(Import(model).status(), "else_branch or its outputs are missing");
+}
+
 TEST(GraphImportTest, DropsWhatNothingReadsOfARecurrentLayer) {
   EXPECT_THAT(ImportedText(R"(g (float[5,1,3] x, float[1,12,3] w, float[1,12,4] r) => (float[1,1,4] last) {
     all, last = GRU <hidden_size = 4> (x, w, r)
@@ -146,15 +198,14 @@ TEST(GraphImportTest, NamesEveryUnsupportedNodeAtOnce) {
         a = Det(x)
         b = com.example.Magic(a)
         t = Relu(b)
-        u, indices = MaxPool <kernel_shape = [1, 1]> (x)
+        u, indices = MaxPool <kernel_shape = [1, 1], storage_order = 1> (x)
         z = If (c) <then_branch = p () => (float[2, 2] v) { v = Relu(x) }, else_branch = q () => (float[2, 2] w) { w = Abs(x) }>
         y = Add(t, indices)
       })");
   model.mutable_graph()->mutable_node(0)->set_name("determinant");
-  ExpectUnsupported(
-      Import(model).status(),
-      "unsupported: Det \"determinant\" (opset 16), com.example.Magic \"b\" (opset 2), If \"z\" (opset 16), "
-      "MaxPool \"u\" (opset 16): output 1");
+  ExpectUnsupported(Import(model).status(),
+                    "unsupported: Det \"determinant\" (opset 16), com.example.Magic \"b\" (opset 2), "
+                    "MaxPool \"u\" (opset 16): output 1");
 }
 
 TEST(GraphImportTest, LeavesOutOutputsThatNothingReads) {

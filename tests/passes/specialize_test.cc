@@ -38,6 +38,11 @@ class SpecializeTest : public ::testing::Test {
   ValueId Scalar(T number) {
     return graph_.AddConstant("scalar", Tensor::From<T>({}, {number}));
   }
+  ValueId Bool(bool value) {
+    Tensor tensor(DataType::kBool, {});
+    *static_cast<uint8_t*>(tensor.data()) = value;
+    return graph_.AddConstant("bool", std::move(tensor));
+  }
   void Output(ValueId v) { graph_.outputs.push_back({v, {}}); }
 
   std::vector<std::string> Ops() const {
@@ -165,6 +170,52 @@ TEST_F(SpecializeTest, IsIdempotent) {
   ASSERT_TRUE(Specialize(graph_, {{3, 2}}).ok());
   ASSERT_TRUE(Specialize(graph_, {{3, 2}}).ok());
   EXPECT_THAT(Ops(), ElementsAre("Cast", "Clip", "Reshape", "Cast"));
+}
+
+TEST_F(SpecializeTest, ShapesTakeASideOfAChoiceAndTheOtherIsNeverTyped) {
+  // x.squeeze(1) of an unknown dimension, as torch writes it.
+  const ValueId x = Input("x", {2, kUnknownDim, 3});
+  const ValueId dim = Node(ir::Gather{}, {Node(ir::ShapeOf{}, {x}), Scalar<int64_t>(1)});
+  const ValueId is_one = Node(ir::Binary{ir::BinaryKind::kEqual}, {dim, Scalar<int64_t>(1)});
+  Output(Node(ir::Choose{}, {is_one, Node(ir::Squeeze{}, {x, Ints({1})}), Node(ir::Unary{}, {x})}));
+  ir::Graph other = graph_;
+  ASSERT_TRUE(Specialize(graph_, {{2, 1, 3}}).ok());
+  EXPECT_EQ(Result().shape, (Shape{2, 3}));
+  EXPECT_THAT(Ops(), ElementsAre("Reshape", "Identity"));
+  ASSERT_TRUE(Specialize(other, {{2, 4, 3}}).ok());  // a squeeze would fail
+  graph_ = other;
+  EXPECT_EQ(Result().shape, (Shape{2, 4, 3}));
+  EXPECT_THAT(Ops(), ElementsAre("Relu", "Identity"));
+}
+
+TEST_F(SpecializeTest, AChoiceOfAChoiceFollowsTheFirst) {
+  const ValueId x = Input("x", {2});
+  const ValueId inner = Node(ir::Choose{}, {Bool(false), x, Bool(true)});
+  Output(Node(ir::Choose{}, {inner, Node(ir::Unary{}, {x}), Node(ir::Reshape{}, {x, Ints({9})})}));
+  ASSERT_TRUE(Specialize(graph_, {{2}}).ok());
+  EXPECT_THAT(Ops(), ElementsAre("Relu", "Identity"));
+}
+
+TEST_F(SpecializeTest, ARunTimeChoiceComputesBothSides) {
+  const ValueId x = Input("x", {2}), condition = Input("c", {}, {}, DataType::kBool);
+  Output(Node(ir::Choose{}, {condition, Node(ir::Unary{}, {x}), x}));
+  ASSERT_TRUE(Specialize(graph_, {{2}, {}}).ok());
+  EXPECT_THAT(Ops(), ElementsAre("Relu", "Where"));
+  for (const bool taken : {true, false}) {
+    std::vector<Tensor> inputs;
+    inputs.push_back(Tensor::From<float>({2}, {-1, 1}));
+    inputs.push_back(Tensor(DataType::kBool, {}));
+    *static_cast<uint8_t*>(inputs.back().data()) = taken;
+    EXPECT_THAT(ToFloat((*reference::Run(graph_, inputs))[0].view()), ElementsAre(taken ? 0 : -1, 1));
+  }
+}
+
+TEST_F(SpecializeTest, ARunTimeChoiceOfShapesIsUnsupported) {
+  const ValueId x = Input("x", {2, 1}), condition = Input("c", {}, {}, DataType::kBool);
+  Output(Node(ir::Choose{}, {condition, Node(ir::Squeeze{}, {x, Ints({1})}), x}));
+  const absl::Status status = Specialize(graph_, {{2, 1}, {}});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("the branches give f32[2] and f32[2,1]"));
 }
 
 TEST_F(SpecializeTest, RefusesShapesThatDoNotFit) {
