@@ -362,6 +362,51 @@ absl::Status Infer(const Rule& rule, EyeLike& op) {
   return rule.Output(0, op.dtype, rule.shape(0));
 }
 
+absl::Status Infer(const Rule& rule, NonZero&) {
+  PRECIS_RETURN_IF_ERROR(rule.Need(1));
+  PRECIS_ASSIGN_OR_RETURN(const Tensor* x, rule.Constant(0, "its input, which decides the shape of the result,"));
+  int64_t count = 0;
+  if (x->dtype() == DataType::kF64) {
+    for (double v : x->As<double>()) count += v != 0;
+  } else if (IsFloat(x->dtype())) {
+    for (float v : ToFloat(x->view())) count += v != 0;
+  } else {
+    for (int64_t v : ToInt64(x->view())) count += v != 0;
+  }
+  return rule.Output(0, DataType::kS64, {static_cast<int64_t>(rule.rank(0)), count});
+}
+
+absl::Status Infer(const Rule& rule, GridSample& op) {
+  PRECIS_RETURN_IF_ERROR(rule.Need(2));
+  const Shape &x = rule.shape(0), &grid = rule.shape(1);
+  if (x.size() < 3 || x.size() > 5 || grid.size() != x.size() || grid.back() != static_cast<int64_t>(x.size()) - 2 ||
+      grid[0] != x[0]) {
+    return rule.Error("x ", ShapeToString(x), " and grid ", ShapeToString(grid), " do not fit");
+  }
+  if (op.mode == ResizeMode::kCubic && x.size() == 5) return rule.Error("cubic interpolation in three dimensions");
+  for (size_t i = 2; i < x.size(); ++i) {
+    if (x[i] < 1) return rule.Error("x ", ShapeToString(x), " has an empty dimension");
+  }
+  PRECIS_RETURN_IF_ERROR(rule.SameType(0, 1));
+  Shape out = {x[0], x[1]};
+  out.insert(out.end(), grid.begin() + 1, grid.end() - 1);
+  return rule.Output(0, rule.dtype(0), std::move(out));
+}
+
+absl::Status Infer(const Rule& rule, RoiAlign& op) {
+  PRECIS_RETURN_IF_ERROR(rule.Need(3));
+  const Shape &x = rule.shape(0), &rois = rule.shape(1);
+  if (x.size() != 4 || x[2] < 1 || x[3] < 1 || rois.size() != 2 || rois[1] != 4)
+    return rule.Error("x ", ShapeToString(x), " and rois ", ShapeToString(rois), ", want [N,C,H,W] and [R,4]");
+  PRECIS_RETURN_IF_ERROR(rule.SameType(0, 1));
+  PRECIS_RETURN_IF_ERROR(rule.WantVector(2, "batch_indices", rois[0]));
+  PRECIS_RETURN_IF_ERROR(rule.WantIndices(2));
+  constexpr int64_t kMostPoints = 1024;  // per cell and dimension
+  if (op.output_height < 1 || op.output_width < 1 || op.sampling_ratio < 0 || op.sampling_ratio > kMostPoints)
+    return rule.Error("output ", op.output_height, " x ", op.output_width, ", sampling ratio ", op.sampling_ratio);
+  return rule.Output(0, rule.dtype(0), {rois[0], x[1], op.output_height, op.output_width});
+}
+
 absl::Status Infer(const Rule& rule, Resize& op) {
   PRECIS_RETURN_IF_ERROR(rule.Need(1));
   std::vector<float> roi;

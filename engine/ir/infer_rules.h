@@ -119,7 +119,10 @@ absl::Status Infer(const Rule& rule, Range& op);
 absl::Status Infer(const Rule& rule, DepthToSpace& op);
 absl::Status Infer(const Rule& rule, SpaceToDepth& op);
 absl::Status Infer(const Rule& rule, EyeLike& op);
+absl::Status Infer(const Rule& rule, NonZero& op);
 absl::Status Infer(const Rule& rule, Resize& op);
+absl::Status Infer(const Rule& rule, GridSample& op);
+absl::Status Infer(const Rule& rule, RoiAlign& op);
 
 }  // namespace precis::ir
 

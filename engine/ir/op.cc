@@ -61,7 +61,8 @@ struct NameOf {
   PRECIS_NAME(Gather) PRECIS_NAME(GatherElements) PRECIS_NAME(GatherNd) PRECIS_NAME(ScatterElements) PRECIS_NAME(ScatterNd)
   PRECIS_NAME(Expand) PRECIS_NAME(Tile) PRECIS_NAME(Pad) PRECIS_NAME(ShapeOf) PRECIS_NAME(SizeOf) PRECIS_NAME(ConstantOfShape)
   PRECIS_NAME(Range) PRECIS_NAME(DepthToSpace) PRECIS_NAME(SpaceToDepth) PRECIS_NAME(Trilu) PRECIS_NAME(CumSum) PRECIS_NAME(OneHot)
-  PRECIS_NAME(EyeLike) PRECIS_NAME(TopK) PRECIS_NAME(Resize)
+  PRECIS_NAME(EyeLike) PRECIS_NAME(TopK) PRECIS_NAME(Resize) PRECIS_NAME(NonZero) PRECIS_NAME(GridSample)
+  PRECIS_NAME(RoiAlign)
 #undef PRECIS_NAME
   // clang-format on
 };

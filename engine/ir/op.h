@@ -280,6 +280,8 @@ struct EyeLike {
   int64_t k = 0;
   DataType dtype = DataType::kF32;
 };
+// x -> s64 [rank, count]: indices of what is not zero. x must be constant: the result's shape is its numbers' affair.
+struct NonZero {};
 
 // --- Reductions and search ---
 enum class ReduceKind { kSum, kMean, kMax, kMin, kProd, kL1, kL2, kSumSquare, kLogSum, kLogSumExp };
@@ -341,13 +343,29 @@ struct Resize {  // x, roi?, scales?, sizes?   (Upsample is translated)
   bool antialias = false;
   Ints axes;  // empty: all
 };
+// x [N,C,spatial…], grid [N,spatial'…,K] of positions in [-1,1], the last dimension of x first -> [N,C,spatial'…]; K spatial dimensions.
+enum class SamplePadding { kZeros, kBorder, kReflection };
+struct GridSample {
+  ResizeMode mode = ResizeMode::kLinear;
+  SamplePadding padding = SamplePadding::kZeros;
+  bool align_corners = false;
+};
+// x [N,C,H,W], rois [R,4] (x1, y1, x2, y2), batch_indices [R] -> [R,C,output_height,output_width].
+struct RoiAlign {
+  bool max = false;  // of the sampled points' corners, instead of their average
+  bool half_pixel = true;
+  int64_t output_height = 1;
+  int64_t output_width = 1;
+  int64_t sampling_ratio = 0;  // points per cell and dimension; 0: as many as the cell is wide
+  float spatial_scale = 1.0f;
+};
 
 using Op = std::variant<Conv, ConvTranspose, MatMul, Pool, GlobalPool, BatchNorm, LayerNorm, InstanceNorm, GroupNorm,
                         Lrn, LpNorm, Softmax, Unary, Binary, Clip, Where, Choose, Cast, Quantize, Dequantize,
                         DynamicQuantize, Convert, Identity, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Concat,
                         Split, Slice, Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, Expand, Tile, Pad,
                         ShapeOf, SizeOf, ConstantOfShape, Range, DepthToSpace, SpaceToDepth, Trilu, CumSum, OneHot,
-                        EyeLike, Reduce, ArgReduce, TopK, Recurrent, Resize>;
+                        EyeLike, NonZero, Reduce, ArgReduce, TopK, Recurrent, Resize, GridSample, RoiAlign>;
 
 // Name of the operator as shown to users: "Conv", "MatMul", "Relu" (of a Unary), "Add" (of a Binary)…
 absl::string_view OpName(const Op& op);

@@ -126,4 +126,24 @@ absl::StatusOr<Kernel> Make(const ir::EyeLike& op, const KernelSpec& spec) {
       absl::StatusOr<Kernel>(Unsupported(spec)));
 }
 
+absl::StatusOr<Kernel> Make(const ir::NonZero&, const KernelSpec& spec) {
+  const Shape shape = spec.inputs[0].shape, result = spec.outputs[0].shape;
+  return VisitNumberOrBool(
+      spec.inputs[0].dtype,
+      [&](auto tag) -> absl::StatusOr<Kernel> {
+        using T = typename decltype(tag)::type;
+        return Kernel([shape, count = result[1]](Inputs in, Outputs out) {
+          int64_t found = 0;
+          for (int64_t i = 0, n = NumElements(shape); i < n; ++i) {
+            if (Data<T>(in[0])[i] == T{0}) continue;
+            int64_t rest = i;
+            for (size_t d = shape.size(); d-- > 0; rest /= shape[d])
+              Data<int64_t>(out[0])[static_cast<int64_t>(d) * count + found] = rest % shape[d];
+            ++found;
+          }
+        });
+      },
+      absl::StatusOr<Kernel>(Unsupported(spec)));
+}
+
 }  // namespace precis::kernels

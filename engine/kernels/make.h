@@ -77,13 +77,16 @@ absl::StatusOr<Kernel> Make(const ir::Range& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::Trilu& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::OneHot& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::EyeLike& op, const KernelSpec& spec);
+absl::StatusOr<Kernel> Make(const ir::NonZero& op, const KernelSpec& spec);
 
-// reduce.cc, search.cc, resize.cc
+// reduce.cc, search.cc, resize.cc, sample.cc
 absl::StatusOr<Kernel> Make(const ir::CumSum& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::Reduce& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::ArgReduce& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::TopK& op, const KernelSpec& spec);
 absl::StatusOr<Kernel> Make(const ir::Resize& op, const KernelSpec& spec);
+absl::StatusOr<Kernel> Make(const ir::GridSample& op, const KernelSpec& spec);
+absl::StatusOr<Kernel> Make(const ir::RoiAlign& op, const KernelSpec& spec);
 
 }  // namespace precis::kernels
 

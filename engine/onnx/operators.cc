@@ -10,6 +10,7 @@ const OperatorTable& Operators() {
     auto* t = new OperatorTable;
     AddWindowOperators(*t);
     AddEinsum(*t);
+    AddSamplingOperators(*t);
     AddNormalizationOperators(*t);
     AddElementwiseOperators(*t);
     AddMovementOperators(*t);

@@ -22,6 +22,7 @@ ImportFunction FindOperator(absl::string_view domain, absl::string_view op_type)
 // Each adds one file's operators.
 void AddWindowOperators(OperatorTable& table);  // convolution, matrix product, pooling, resampling
 void AddEinsum(OperatorTable& table);
+void AddSamplingOperators(OperatorTable& table);       // GridSample, RoiAlign, MaxUnpool
 void AddNormalizationOperators(OperatorTable& table);  // batch, layer, instance, group, local response; softmax
 void AddElementwiseOperators(OperatorTable& table);
 void AddMovementOperators(OperatorTable& table);  // shapes, indexing, constants

@@ -173,6 +173,42 @@ void ImportTrilu(NodeImport& node) {
 
 void ImportOneHot(NodeImport& node) { node.Emit(ir::OneHot{node.attributes().Int("axis", -1)}, node.Inputs(3)); }
 
+// What the condition keeps, by index: the result's shape is known where the condition is constant.
+void ImportCompress(NodeImport& node) {
+  const ValueId kept = node.Add("kept", ir::NonZero{}, {node.Input(1)});
+  const ValueId flat = node.Int64s("flat", {-1});
+  const ValueId indices = node.Add("indices", ir::Reshape{}, {kept, flat});
+  const bool has_axis = node.attributes().Has("axis");
+  const ValueId x = has_axis ? node.Input(0) : node.Add("flattened", ir::Reshape{}, {node.Input(0), flat});
+  node.Emit(ir::Gather{has_axis ? node.attributes().Int("axis", 0) : 0}, {x, indices});
+}
+
+// Element t of a sequence of n is element n - 1 - t, those from n on stay: one gather along time.
+void ImportReverseSequence(NodeImport& node) {
+  const int64_t time = node.attributes().Int("time_axis", 0), batch = node.attributes().Int("batch_axis", 1);
+  if (time + batch != 1 || time * batch != 0)
+    return node.Fail(absl::StrCat("time_axis ", time, " and batch_axis ", batch, ", want 0 and 1 in either order"));
+  const ValueId x = node.Input(0);
+  const ValueId shape = node.Add("shape", ir::ShapeOf{}, {x});
+  const ValueId steps = node.Add("steps", ir::Gather{0}, {shape, node.Int64("time", time)});
+  const ValueId range = node.Add("range", ir::Range{}, {node.Int64("zero", 0), steps, node.Int64("one", 1)});
+  const ValueId at = node.Add("at", ir::Unsqueeze{}, {range, node.Int64s("batch", {batch})});
+  const ValueId length = node.Add("length", ir::Unsqueeze{}, {node.Input(1), node.Int64s("time_dim", {time})});
+  const ValueId last = node.Add("last", ir::Binary{ir::BinaryKind::kSub}, {length, node.Int64("back", 1)});
+  const ValueId mirrored = node.Add("mirrored", ir::Binary{ir::BinaryKind::kSub}, {last, at});
+  const ValueId inside = node.Add("inside", ir::Binary{ir::BinaryKind::kLess}, {at, length});
+  const ValueId from = node.Add("from", ir::Where{}, {inside, mirrored, at});  // of rank 2
+  const ValueId tail = node.Add("tail", ir::ShapeOf{2}, {x});
+  const int64_t one = 1;
+  const auto* one_bytes = reinterpret_cast<const std::byte*>(&one);
+  const ValueId ones =
+      node.Add("ones", ir::ConstantOfShape{std::vector<std::byte>(one_bytes, one_bytes + sizeof(one)), DataType::kS64},
+               {node.Add("tail_rank", ir::ShapeOf{}, {tail})});
+  const ValueId padded = node.Add("padded", ir::Concat{0}, {node.Add("head", ir::ShapeOf{0, 2}, {x}), ones});
+  const ValueId column = node.Add("column", ir::Reshape{.allow_zero = true}, {from, padded});
+  node.Emit(ir::GatherElements{time}, {x, node.Add("indices", ir::Expand{}, {column, shape})});
+}
+
 void ImportEyeLike(NodeImport& node) {
   std::optional<DataType> type = node.InputType(0);
   if (node.attributes().Has("dtype")) type = DataTypeFromOnnx(static_cast<int>(node.attributes().Int("dtype", 0)));
@@ -212,6 +248,9 @@ void AddMovementOperators(OperatorTable& table) {
   table["Trilu"] = ImportTrilu;
   table["OneHot"] = ImportOneHot;
   table["EyeLike"] = ImportEyeLike;
+  table["NonZero"] = ImportPlain<ir::NonZero, 1>;
+  table["Compress"] = ImportCompress;
+  table["ReverseSequence"] = ImportReverseSequence;
 }
 
 }  // namespace precis::onnx_import

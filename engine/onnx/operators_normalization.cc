@@ -10,13 +10,6 @@ namespace {
 using ir::UnaryKind;
 using ir::ValueId;
 
-void ImportBatchNormalization(NodeImport& node) {
-  Attributes& attributes = node.attributes();
-  if (node.opset() < 9 && !attributes.Bool("spatial", true)) node.Unsupported("spatial=0");
-  if (attributes.Bool("training_mode", false)) node.Unsupported("training_mode=1");
-  node.Emit(ir::BatchNorm{attributes.Float("epsilon", 1e-5f)}, node.Inputs(5));
-}
-
 // Dimensions from `axis` to the last, as a tensor: Range(axis, rank(x)).
 ValueId AxesFrom(NodeImport& node, ValueId x, int64_t axis) {
   if (axis < 0) {
@@ -26,6 +19,44 @@ ValueId AxesFrom(NodeImport& node, ValueId x, int64_t axis) {
   }
   const ValueId rank = node.Add("rank", ir::SizeOf{}, {node.Add("shape", ir::ShapeOf{}, {x})});
   return node.Add("axes", ir::Range{}, {node.Int64("axis", axis), rank, node.Int64("step", 1)});
+}
+
+// training_mode: statistics over the batch at hand (timm's weight standardisation writes it, of constant weights), and the running ones moved
+// towards them.
+void EmitTrainingBatchNorm(NodeImport& node) {
+  const float epsilon = node.attributes().Float("epsilon", 1e-5f), momentum = node.attributes().Float("momentum", 0.9f);
+  const ValueId x = node.Input(0);
+  const ValueId axes = node.Add("all_axes", ir::Concat{0}, {node.Int64s("batch_axis", {0}), AxesFrom(node, x, 2)});
+  const ValueId mean = node.Add("mean", ir::Reduce{ir::ReduceKind::kMean}, {x, axes});
+  const ValueId centred = node.Add("centred", ir::Binary{ir::BinaryKind::kSub}, {x, mean});
+  const ValueId square = node.Add("square", ir::Binary{ir::BinaryKind::kMul}, {centred, centred});
+  const ValueId variance = node.Add("variance", ir::Reduce{ir::ReduceKind::kMean}, {square, axes});
+  const ValueId shifted = node.Add("epsilon", ir::Unary{UnaryKind::kLinear, 1.0f, epsilon}, {variance});
+  const ValueId deviation = node.Add("deviation", ir::Unary{UnaryKind::kSqrt}, {shifted});
+  const ValueId statistics_shape = node.Add("statistics_shape", ir::ShapeOf{}, {mean});
+  const auto per_channel = [&](absl::string_view what, size_t input) {
+    return node.Add(what, ir::Reshape{.allow_zero = true}, {node.Input(input), statistics_shape});
+  };
+  const ValueId normal = node.Add("normal", ir::Binary{ir::BinaryKind::kDiv}, {centred, deviation});
+  const ValueId scaled = node.Add("scaled", ir::Binary{ir::BinaryKind::kMul}, {normal, per_channel("scale", 1)});
+  node.Emit(ir::Binary{ir::BinaryKind::kAdd}, {scaled, per_channel("bias", 2)});
+  for (const size_t output : {1, 2}) {
+    if (!node.WantsOutput(output)) continue;
+    const ValueId running = node.Input(output + 2);
+    const ValueId now = node.Add(absl::StrCat("now", output), ir::Reshape{},
+                                 {output == 1 ? mean : variance, node.Int64s(absl::StrCat("flat", output), {-1})});
+    const ValueId kept = node.Add(absl::StrCat("kept", output), ir::Unary{UnaryKind::kLinear, momentum}, {running});
+    const ValueId moved =
+        node.Add(absl::StrCat("moved", output), ir::Unary{UnaryKind::kLinear, 1.0f - momentum}, {now});
+    node.Emit(ir::Binary{ir::BinaryKind::kAdd}, {kept, moved}, output);
+  }
+}
+
+void ImportBatchNormalization(NodeImport& node) {
+  Attributes& attributes = node.attributes();
+  if (node.opset() < 9 && !attributes.Bool("spatial", true)) node.Unsupported("spatial=0");
+  if (attributes.Bool("training_mode", false)) return EmitTrainingBatchNorm(node);
+  node.Emit(ir::BatchNorm{attributes.Float("epsilon", 1e-5f)}, node.Inputs(5));
 }
 
 void ImportLayerNormalization(NodeImport& node) {

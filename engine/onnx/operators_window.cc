@@ -75,6 +75,8 @@ void ImportPool(NodeImport& node) {
   if (kind == ir::PoolKind::kAverage && node.attributes().Bool("count_include_pad", false)) {
     op.kind = ir::PoolKind::kAverageIncludePad;
   }
+  if (kind == ir::PoolKind::kMax && node.WantsOutput(1) && !node.attributes().Bool("storage_order", false))
+    return node.EmitAll(std::move(op), {node.Input(0)});
   node.Emit(std::move(op), {node.Input(0)});
 }
 

@@ -96,6 +96,24 @@ TEST(InferErrorsTest, Recurrent) {
   });
 }
 
+TEST(InferErrorsTest, Sampling) {
+  ExpectRefused({
+      {GridSample{}, {F32({1, 2, 4, 4}), F32({1, 3, 3, 3})}, "x [1,2,4,4] and grid [1,3,3,3] do not fit"},
+      {GridSample{}, {F32({1, 2, 0, 4}), F32({1, 3, 3, 2})}, "x [1,2,0,4] has an empty dimension"},
+      {GridSample{ResizeMode::kCubic},
+       {F32({1, 2, 4, 4, 4}), F32({1, 3, 3, 3, 3})},
+       "cubic interpolation in three dimensions"},
+      {RoiAlign{},
+       {F32({1, 2, 4, 4}), F32({5, 3}), Of(kS64, {5})},
+       "x [1,2,4,4] and rois [5,3], want [N,C,H,W] and [R,4]"},
+      {RoiAlign{}, {F32({1, 2, 4, 4}), F32({5, 4}), Of(kS64, {4})}, "batch_indices has shape [4], want [5]"},
+      {RoiAlign{false, true, 1, 1, 1 << 20},
+       {F32({1, 2, 4, 4}), F32({5, 4}), Of(kS64, {5})},
+       "output 1 x 1, sampling ratio 1048576"},
+      {Choose{}, {F32({}), F32({2}), F32({2})}, "condition is f32[], want one bool"},
+  });
+}
+
 TEST(InferErrorsTest, Movement) {
   ExpectRefused({
       {Reshape{}, {F32({2, 3}), Numbers({4, 2})}, "[2,3] cannot be reshaped to [4,2]"},

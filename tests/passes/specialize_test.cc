@@ -218,6 +218,15 @@ TEST_F(SpecializeTest, ARunTimeChoiceOfShapesIsUnsupported) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("the branches give f32[2] and f32[2,1]"));
 }
 
+TEST_F(SpecializeTest, IndicesOfWhatIsNotZeroNeedAConstant) {
+  const ValueId mask = graph_.AddConstant("mask", Tensor::From<int32_t>({2, 2}, {0, 5, 7, 0}));
+  Output(Node(ir::NonZero{}, {mask}));
+  ASSERT_TRUE(Specialize(graph_, {}).ok());
+  EXPECT_THAT(ToInt64(Result().constant->view()), ElementsAre(0, 1, 1, 0));
+  Output(Node(ir::NonZero{}, {Input("x", {2, 2})}));
+  EXPECT_EQ(Specialize(graph_, {{2, 2}}).code(), absl::StatusCode::kUnimplemented);
+}
+
 TEST_F(SpecializeTest, RefusesShapesThatDoNotFit) {
   Output(Node(ir::Binary{}, {Input("a", {kUnknownDim, 3}, {"n", ""}), Input("b", {kUnknownDim, 1}, {"n", ""})}));
   const auto fails = [this](const std::vector<Shape>& shapes, const std::string& message) {

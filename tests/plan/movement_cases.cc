@@ -261,12 +261,54 @@ void AddResizeCases(std::vector<OperatorCase>& cases) {
   add("Cubic", rule(ResizeMode::kCubic), {1, 8, 5, 6}, {1, 1, 2, 2});
 }
 
+void AddSamplingCases(std::vector<OperatorCase>& cases) {
+  for (const ir::ResizeMode mode : {ir::ResizeMode::kNearest, ir::ResizeMode::kLinear, ir::ResizeMode::kCubic}) {
+    for (const ir::SamplePadding padding :
+         {ir::SamplePadding::kZeros, ir::SamplePadding::kBorder, ir::SamplePadding::kReflection}) {
+      for (const bool align : {false, true}) {
+        for (const Shape& shape : {Shape{2, 3, 5, 6}, Shape{1, 2, 3, 4, 5}, Shape{1, 4, 9}}) {
+          if (mode == ir::ResizeMode::kCubic && shape.size() == 5) continue;
+          Shape grid = {shape[0], 4, 3, 2};
+          grid.resize(shape.size() - 1);
+          grid.push_back(static_cast<int64_t>(shape.size()) - 2);
+          cases.push_back({.name = absl::StrCat("GridSample_Mode", static_cast<int>(mode), "Padding",
+                                                static_cast<int>(padding), align ? "Aligned" : "", shape.size(), "D"),
+                           .build =
+                               [=](GraphBuilder& b) {
+                                 // Up to half beyond the edges, and off the middles between cells, where rounding decides.
+                                 b.Output(b.Node(ir::GridSample{mode, padding, align},
+                                                 {b.Input(shape), b.Weights(grid, -1.5f, 1.5f)}));
+                               },
+                           .int8 = false,
+                           .narrow = false});
+        }
+      }
+    }
+  }
+  for (const bool max : {false, true}) {
+    for (const int64_t ratio : {int64_t{0}, int64_t{2}}) {
+      const ir::RoiAlign op{max, /*half_pixel=*/ratio == 0, 3, 2, ratio, 0.5f};
+      cases.push_back({.name = absl::StrCat("RoiAlign_", max ? "Max" : "Average", "Ratio", ratio),
+                       .build =
+                           [op](GraphBuilder& b) {
+                             const ValueId rois = b.Constant(
+                                 Tensor::From<float>({3, 4}, {1, 2, 15.5f, 13, 0, 0, 6, 19, 9.25f, 3.5f, 12, 8}));
+                             b.Output(b.Node(op, {b.Input({2, 3, 10, 9}, DataType::kF32), rois, b.Ints({1, 0, 1})}));
+                           },
+                       .int8 = false,
+                       .narrow = false,
+                       .low = 0.0f});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<OperatorCase> MovementCases() {
   std::vector<OperatorCase> cases;
   AddConcatCases(cases);
   AddResizeCases(cases);
+  AddSamplingCases(cases);
   AddViewCases(cases);
   AddOutputCases(cases);
   AddEmptyCases(cases);

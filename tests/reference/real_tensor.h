@@ -59,6 +59,8 @@ Real Compute(const ir::Recurrent& op, const Operands& operands);
 
 // resample.cc
 Real Compute(const ir::Resize& op, const Operands& operands);
+Real Compute(const ir::GridSample& op, const Operands& operands);
+Real Compute(const ir::RoiAlign& op, const Operands& operands);
 
 // Element of `x` at a position of a shape that `x` broadcasts to.
 double Broadcast(const Real& x, const Shape& shape, int64_t position);
