@@ -161,7 +161,8 @@ class Variant {
   virtual const std::vector<TensorSpec>& inputs() const = 0;
   virtual const std::vector<TensorSpec>& outputs() const = 0;
   virtual absl::StatusOr<std::unique_ptr<Session>> NewSession() const = 0;
-  // A session whose runs use one thread, whatever the variant was compiled for.
+  // A session whose runs use one thread, whatever the variant was compiled for. Shapes that the variant has no such plan for are compiled for
+  // sessions of this kind alone, with weights of their own: requests never wait for that.
   virtual absl::StatusOr<std::unique_ptr<Session>> NewBackgroundSession() const = 0;
   // Null when calibration decided nothing in this variant. Compiles an f32 plan of one thread, with f32 weights of its own.
   virtual absl::StatusOr<std::unique_ptr<InputProbe>> NewInputProbe() const = 0;

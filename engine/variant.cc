@@ -142,6 +142,9 @@ void PlanCache::Drop(const std::vector<Shape>& shapes) {
 }
 
 absl::StatusOr<std::shared_ptr<const plan::Plan>> PlanCache::Get(const std::vector<Shape>& shapes) {
+  if (elder_ != nullptr) {
+    if (auto plan = elder_->Find(shapes)) return plan;
+  }
   if (auto plan = Find(shapes)) return plan;
   absl::MutexLock compiling(&compile_mutex_);
   if (auto plan = Find(shapes)) return plan;  // somebody else has just made it
@@ -166,8 +169,10 @@ absl::StatusOr<std::shared_ptr<const plan::Plan>> PlanCache::Compile(
 VariantImpl::VariantImpl(std::shared_ptr<const ModelFile> file, std::unique_ptr<PlanCache> plans, VariantInfo info)
     : file_(std::move(file)), plans_(std::move(plans)), info_(std::move(info)) {}
 
-std::unique_ptr<PlanCache> PlanCache::OfOneThread() const {
-  return std::make_unique<PlanCache>(file_, policy_, table_, 1, static_cast<int>(capacity_));
+std::unique_ptr<PlanCache> PlanCache::ForBackground() {
+  auto plans = std::make_unique<PlanCache>(file_, policy_, table_, 1, static_cast<int>(capacity_));
+  if (threads_ == 1) plans->elder_ = this;
+  return plans;
 }
 
 absl::StatusOr<std::unique_ptr<Session>> VariantImpl::NewSession() const {
@@ -175,9 +180,8 @@ absl::StatusOr<std::unique_ptr<Session>> VariantImpl::NewSession() const {
 }
 
 absl::StatusOr<std::unique_ptr<Session>> VariantImpl::NewBackgroundSession() const {
-  if (info_.threads == 1) return NewSession();
   absl::MutexLock lock(&background_mutex_);
-  if (background_plans_ == nullptr) background_plans_ = plans_->OfOneThread();
+  if (background_plans_ == nullptr) background_plans_ = plans_->ForBackground();
   return std::unique_ptr<Session>(std::make_unique<SessionImpl>(shared_from_this(), *background_plans_));
 }
 

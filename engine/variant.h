@@ -26,8 +26,9 @@ class PlanCache {
   const ModelFile& file() const { return *file_; }
   const quant::Policy& policy() const { return policy_; }
   const quant::CalibrationTable* table() const { return table_.get(); }  // null: the policy needs none
-  // An empty cache of plans of one thread for the same variant.
-  std::unique_ptr<PlanCache> OfOneThread() const;
+  // Plans of one thread for the same variant, to be compiled in the background: those that this cache has it takes from there, others it makes
+  // for itself alone, so that a thread of low importance never holds the lock that a request's compilation waits for. Not to outlive this.
+  std::unique_ptr<PlanCache> ForBackground();
   void Drop(const std::vector<Shape>& shapes);
 
   // Quantizes and compiles `graph` (optimised, f32) and keeps the plan. `begin_phase` hears "quantize" and "compile".
@@ -42,6 +43,7 @@ class PlanCache {
   const std::shared_ptr<const quant::CalibrationTable> table_;
   const int threads_;
   const size_t capacity_;
+  PlanCache* elder_ = nullptr;  // looked into first; may be null
   plan::WeightStore store_;
   absl::Mutex compile_mutex_;  // held while compiling: keeps memory to one set of float weights
   absl::Mutex mutex_;

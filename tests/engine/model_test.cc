@@ -261,6 +261,19 @@ TEST_F(ModelTest, BackgroundSessionsOfAVariantOfSeveralThreadsAnswerTheSame) {
   EXPECT_THAT(Run(**background, Images(2)), Pointwise(FloatNear(1e-5f), Run(*NewSession(variant), Images(2))));
 }
 
+TEST_F(ModelTest, BackgroundSessionsTakeTheVariantsPlansAndKeepTheirOwn) {
+  LoadOptions options = Options("fp32");
+  options.warm_shapes = {{1, 3, 8, 8}};
+  const auto variant = Load(Open(Classifier()), options);
+  const auto background = *variant->NewBackgroundSession(), serving = NewSession(variant);
+  EXPECT_FALSE(Run(*background, Images(2)).empty());
+  std::filesystem::remove(PathOf("model.onnx"));  // from now on nothing can be compiled
+  EXPECT_EQ(Run(*background, Images(1)), Run(*serving, Images(1)));
+  EXPECT_FALSE(Run(*background, Images(2)).empty());
+  std::vector<Tensor> outputs;
+  EXPECT_FALSE(serving->Run({Images(2).view()}, &outputs).ok());
+}
+
 TEST_F(ModelTest, InputProbeSeesWhetherImagesAreThoseOfTheCalibration) {
   LoadOptions options = Options("int8");
   options.calibration_dir = Calibration();
