@@ -221,11 +221,15 @@ absl::Status GraphImport::AddOutput(const onnx::ValueInfoProto& output, const Sc
   return absl::OkStatus();
 }
 
-absl::Status GraphImport::ImportNodes(const NodeList& nodes, Scope& scope) {
-  if (nodes.size() > limits_.max_nodes - num_nodes_) {
+absl::Status GraphImport::CountNodes(int64_t more) {
+  if (more > limits_.max_nodes - num_nodes_)
     return absl::InvalidArgumentError(absl::StrCat("more than ", limits_.max_nodes, " nodes"));
-  }
-  num_nodes_ += nodes.size();
+  num_nodes_ += static_cast<int>(more);
+  return absl::OkStatus();
+}
+
+absl::Status GraphImport::ImportNodes(const NodeList& nodes, Scope& scope) {
+  PRECIS_RETURN_IF_ERROR(CountNodes(nodes.size()));
   PRECIS_ASSIGN_OR_RETURN(const std::vector<int> order, OrderNodes(nodes));
   for (const int i : order) {
     const onnx::NodeProto& node = nodes[i];

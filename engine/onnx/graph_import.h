@@ -45,6 +45,8 @@ class GraphImport {
   absl::Status AddOutput(const onnx::ValueInfoProto& output, const Scope& scope);
   absl::Status AddInitializer(const onnx::TensorProto& initializer, Scope& scope);
   absl::Status ImportNodes(const NodeList& nodes, Scope& scope);
+  // InvalidArgument when the model has more than it may.
+  absl::Status CountNodes(int64_t more);
   absl::Status ImportNode(const onnx::NodeProto& node, Scope& scope);
   absl::Status Translate(const onnx::NodeProto& node, const std::string& domain, std::vector<ir::ValueId> inputs,
                          std::vector<ir::ValueId> outputs, const Scope& scope);

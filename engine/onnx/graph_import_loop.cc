@@ -54,6 +54,9 @@ absl::Status GraphImport::ImportLoop(const onnx::NodeProto& node, const std::vec
   if (passes < 1 || passes > kMaxPasses || passes * body_bytes > kMaxUnrolledBytes)
     return NoteUnsupported(node, scope, absl::StrCat(passes, " passes over a body of ", body_bytes, " bytes"));
 
+  // Each pass has a number, and a row of each scanned output, whatever is in the body.
+  PRECIS_RETURN_IF_ERROR(CountNodes(passes * static_cast<int64_t>(1 + outputs.size() - carried_count)));
+
   std::vector<ValueId> carried(inputs.begin() + 2, inputs.end());
   std::vector<std::vector<ValueId>> scanned(outputs.size() - carried_count);
   for (int64_t pass = 0; pass < passes; ++pass) {

@@ -309,6 +309,16 @@ TEST(GraphImportTest, BoundsTheNumberOfNodes) {
       "more than 2 nodes");
 }
 
+TEST(GraphImportTest, BoundsWhatEmptyLoopsAreUnrolledTo) {
+  std::string text = "g (float[2] x) => (float[2] y) <int64 n = {1000}> {\n";
+  for (int i = 0; i < 250; ++i) {  // a quarter of a million passes over nothing
+    absl::StrAppend(&text, i == 249 ? "y" : absl::StrCat("s", i), " = Loop (n, , ",
+                    i == 0 ? "x" : absl::StrCat("s", i - 1), ") <body = b", i,
+                    " (int64 i, bool go, float[2] state) => (bool go, float[2] state) {}>\n");
+  }
+  ExpectInvalid(ImportText(text + "}").status(), "more than 200000 nodes");
+}
+
 TEST(GraphImportTest, BoundsWhatFunctionsExpandTo) {
   ExpectInvalid(ImportText(R"(<ir_version: 8, opset_import: ["" : 17, "l" : 1]>
       g (float[2] x) => (float[2] y) { y = l.f (x) }
