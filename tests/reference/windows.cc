@@ -115,6 +115,7 @@ Real Compute(const ir::Pool& op, const Operands& operands) {
 Real Compute(const ir::GlobalPool& op, const Operands& operands) {
   const Real& x = operands[0];
   Real y(operands.out);
+  if (y.size() == 0) return y;
   const int64_t cells = x.size() / y.size();
   for (int64_t i = 0; i < y.size(); ++i) {
     double sum = 0, most = x[i * cells];
