@@ -3,6 +3,7 @@
 #include "engine/onnx/node_import.h"
 
 #include "absl/strings/str_cat.h"
+#include "engine/onnx/quoting.h"
 
 namespace precis::onnx_import {
 
@@ -109,6 +110,10 @@ precis::Tensor NodeImport::Read(const onnx::TensorProto& proto) {
 
 void NodeImport::Fail(absl::Status status) {
   if (status_.ok()) status_ = std::move(status);
+}
+
+void NodeImport::FailAttribute(absl::string_view name, const std::string& value) {
+  Fail(absl::StrCat("attribute \"", name, "\" is ", Quoted(value)));
 }
 
 }  // namespace precis::onnx_import

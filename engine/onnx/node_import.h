@@ -76,6 +76,8 @@ class NodeImport {
 
   void Fail(absl::string_view what) { Fail(absl::InvalidArgumentError(what)); }
   void Fail(absl::Status status);
+  // The text attribute has a value that ONNX does not know.
+  void FailAttribute(absl::string_view name, const std::string& value);
   // The operator is known, this form of it is not.
   void Unsupported(absl::string_view what) { Fail(absl::UnimplementedError(what)); }
   // First error of attributes or of the import; the message does not name the node.

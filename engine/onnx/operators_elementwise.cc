@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/onnx/operators.h"
-#include "engine/onnx/quoting.h"
 
 namespace precis::onnx_import {
 namespace {
@@ -51,7 +50,7 @@ void ImportIsInf(NodeImport& node) {
 void ImportGelu(NodeImport& node) {
   const std::string approximate = node.attributes().String("approximate", "none");
   if (approximate != "none" && approximate != "tanh") {
-    node.Fail(absl::StrCat("attribute \"approximate\" is ", Quoted(approximate)));
+    node.FailAttribute("approximate", approximate);
   }
   node.Emit(ir::Unary{approximate == "tanh" ? UnaryKind::kGeluTanh : UnaryKind::kGeluErf}, {node.Input(0)});
 }
@@ -104,8 +103,7 @@ void ImportMod(NodeImport& node) {
 
 void ImportBitShift(NodeImport& node) {
   const std::string direction = node.attributes().String("direction", "");
-  if (direction != "LEFT" && direction != "RIGHT")
-    node.Fail(absl::StrCat("attribute \"direction\" is ", Quoted(direction)));
+  if (direction != "LEFT" && direction != "RIGHT") node.FailAttribute("direction", direction);
   node.Emit(ir::Binary{direction == "LEFT" ? BinaryKind::kShiftLeft : BinaryKind::kShiftRight}, node.Inputs(2));
 }
 

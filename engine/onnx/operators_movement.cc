@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/onnx/operators.h"
-#include "engine/onnx/quoting.h"
 
 namespace precis::onnx_import {
 namespace {
@@ -89,7 +88,7 @@ ir::ScatterReduction ReadReduction(NodeImport& node) {
   if (name == "mul") return ir::ScatterReduction::kMul;
   if (name == "min") return ir::ScatterReduction::kMin;
   if (name == "max") return ir::ScatterReduction::kMax;
-  if (name != "none") node.Fail(absl::StrCat("attribute \"reduction\" is ", Quoted(name)));
+  if (name != "none") node.FailAttribute("reduction", name);
   return ir::ScatterReduction::kNone;
 }
 
@@ -109,7 +108,7 @@ void ImportPad(NodeImport& node) {
   } else if (mode == "wrap") {
     op.mode = ir::PadMode::kWrap;
   } else if (mode != "constant") {
-    node.Fail(absl::StrCat("attribute \"mode\" is ", Quoted(mode)));
+    node.FailAttribute("mode", mode);
   }
   const ValueId pads = AttributeOrInput(node, "pads", 1, 11);
   ValueId value = node.Optional(2);
@@ -159,7 +158,7 @@ void ImportConstant(NodeImport& node) {
 
 void ImportDepthToSpace(NodeImport& node) {
   const std::string mode = node.attributes().String("mode", "DCR");
-  if (mode != "DCR" && mode != "CRD") node.Fail(absl::StrCat("attribute \"mode\" is ", Quoted(mode)));
+  if (mode != "DCR" && mode != "CRD") node.FailAttribute("mode", mode);
   node.Emit(ir::DepthToSpace{node.attributes().Int("blocksize", 0), mode == "CRD"}, {node.Input(0)});
 }
 

@@ -100,7 +100,7 @@ ir::Recurrent ReadAttributes(NodeImport& node, CellKind cell) {
   } else if (direction == "bidirectional") {
     op.direction = ir::Direction::kBidirectional;
   } else if (direction != "forward") {
-    node.Fail(absl::StrCat("attribute \"direction\" is ", Quoted(direction)));
+    node.FailAttribute("direction", direction);
   }
   std::vector<std::string> names = {"Tanh"};
   if (cell == CellKind::kGru) names = {"Sigmoid", "Tanh"};

@@ -1,9 +1,7 @@
 // Values between cells, and cells put back where pooling took them from.
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "engine/onnx/operators.h"
-#include "engine/onnx/quoting.h"
 
 namespace precis::onnx_import {
 namespace {
@@ -20,14 +18,14 @@ void ImportGridSample(NodeImport& node) {
   } else if (mode == "cubic" || mode == "bicubic") {
     op.mode = ir::ResizeMode::kCubic;
   } else if (mode != "linear" && mode != "bilinear") {
-    node.Fail(absl::StrCat("attribute \"mode\" is ", Quoted(mode)));
+    node.FailAttribute("mode", mode);
   }
   if (padding == "border") {
     op.padding = ir::SamplePadding::kBorder;
   } else if (padding == "reflection") {
     op.padding = ir::SamplePadding::kReflection;
   } else if (padding != "zeros") {
-    node.Fail(absl::StrCat("attribute \"padding_mode\" is ", Quoted(padding)));
+    node.FailAttribute("padding_mode", padding);
   }
   node.Emit(op, node.Inputs(2));
 }
@@ -35,11 +33,11 @@ void ImportGridSample(NodeImport& node) {
 void ImportRoiAlign(NodeImport& node) {
   Attributes& attributes = node.attributes();
   const std::string mode = attributes.String("mode", "avg");
-  if (mode != "avg" && mode != "max") node.Fail(absl::StrCat("attribute \"mode\" is ", Quoted(mode)));
+  if (mode != "avg" && mode != "max") node.FailAttribute("mode", mode);
   const std::string coordinates =
       attributes.String("coordinate_transformation_mode", node.opset() < 16 ? "output_half_pixel" : "half_pixel");
   if (coordinates != "half_pixel" && coordinates != "output_half_pixel")
-    node.Fail(absl::StrCat("attribute \"coordinate_transformation_mode\" is ", Quoted(coordinates)));
+    node.FailAttribute("coordinate_transformation_mode", coordinates);
   node.Emit(ir::RoiAlign{.max = mode == "max",
                          .half_pixel = coordinates == "half_pixel",
                          .output_height = attributes.Int("output_height", 1),

@@ -30,7 +30,7 @@ ir::Window ReadWindow(NodeImport& node) {
   } else if (auto_pad == "VALID") {
     window.auto_pad = ir::AutoPad::kValid;
   } else if (auto_pad != "NOTSET" && !auto_pad.empty()) {
-    node.Fail(absl::StrCat("attribute \"auto_pad\" is ", Quoted(auto_pad)));
+    node.FailAttribute("auto_pad", auto_pad);
   }
   return window;
 }
