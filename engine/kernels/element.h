@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "engine/tensor/data_type.h"
+#include "engine/tensor/tensor.h"
 
 namespace precis::kernels {
 
@@ -63,6 +63,12 @@ R VisitNumber(DataType type, F f, R otherwise) {
 template <typename F, typename R>
 R VisitNumberOrBool(DataType type, F f, R otherwise) {
   return VisitNumber(type == DataType::kBool ? DataType::kU8 : type, f, std::move(otherwise));
+}
+
+// Element `i` of indices or lengths, which are s64 or s32.
+inline int64_t IndexAt(const TensorView& indices, int64_t i) {
+  return indices.dtype == DataType::kS64 ? static_cast<const int64_t*>(indices.data)[i]
+                                         : static_cast<const int32_t*>(indices.data)[i];
 }
 
 }  // namespace precis::kernels

@@ -163,9 +163,7 @@ class Cell {
 
 int64_t LengthOf(std::span<const TensorView> in, int64_t sequence, int64_t steps) {
   if (in.size() < 5 || in[4].data == nullptr) return steps;
-  const int64_t given = in[4].dtype == DataType::kS64 ? static_cast<const int64_t*>(in[4].data)[sequence]
-                                                      : static_cast<const int32_t*>(in[4].data)[sequence];
-  return std::clamp<int64_t>(given, 0, steps);
+  return std::clamp<int64_t>(IndexAt(in[4], sequence), 0, steps);
 }
 
 template <typename T>

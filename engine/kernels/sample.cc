@@ -164,11 +164,6 @@ T Pooled(const T* plane, const Taps& taps, bool max, int64_t points) {
   return static_cast<T>(most);
 }
 
-int64_t IndexAt(const TensorView& indices, int64_t i) {
-  return indices.dtype == DataType::kS64 ? static_cast<const int64_t*>(indices.data)[i]
-                                         : static_cast<const int32_t*>(indices.data)[i];
-}
-
 template <typename F>
 absl::StatusOr<Kernel> VisitFloatKernel(const KernelSpec& spec, F make) {
   return VisitFloat(

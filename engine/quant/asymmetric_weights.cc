@@ -9,9 +9,6 @@
 namespace precis::quant {
 namespace {
 
-constexpr int kFewBits = 6;  // up to here shares of the range are tried
-constexpr int kShares = 24;
-
 struct Scale {
   float low = 0, high = 0;  // what its levels cover: 0 is always within
   float scale = 1;
@@ -76,9 +73,9 @@ QuantizedWeights QuantizeWeightsAsymmetric(const Tensor& weights, int axis, Gran
     fit(s, 1);
     s.error = std::numeric_limits<double>::infinity();
   }
-  for (int share = kShares; bits <= kFewBits && share > 0; --share) {
+  for (int share = kScaleShares; highest < kFullLevels && share > 0; --share) {
     std::vector<Scale> tried = widest;
-    for (Scale& s : tried) fit(s, static_cast<float>(share) / kShares);
+    for (Scale& s : tried) fit(s, static_cast<float>(share) / kScaleShares);
     for (size_t i = 0; i < x.size(); ++i) {
       Scale& s = tried[index(static_cast<int64_t>(i))];
       const int32_t q = QuantizeAffine(x[i], s.scale, s.zero_point, lowest, highest);

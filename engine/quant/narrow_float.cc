@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/float16.h"
 #include "engine/base/status_macros.h"
+#include "engine/quant/operators.h"
 
 namespace precis::quant {
 namespace {
@@ -165,11 +166,8 @@ class NarrowFloat {
     if (n.inputs.empty() || !IsF32(n.inputs[0])) return;
     if (part == Part::kHeavy && !is_narrow_(id)) return;
     std::string reason;
-    if (part == Part::kFloat) {
-      reason = std::holds_alternative<ir::Recurrent>(n.op)
-                   ? "a recurrent layer: what its state loses adds up over the steps"
-                   : "computed in f32";
-    }
+    if (part == Part::kFloat)
+      reason = std::holds_alternative<ir::Recurrent>(n.op) ? kRecurrentInF32 : "computed in f32";
     bool read = false;
     for (ir::ValueId v : n.outputs) {
       if (v == ir::kNoValue) continue;

@@ -84,9 +84,7 @@ class RoleVisitor {
     if (op.mode == ir::PadMode::kConstant) return Float("pads with a number, not a level");
     return Plain(Role::kMovement);
   }
-  RoleAndReason operator()(const ir::Recurrent&) const {
-    return Float("a recurrent layer: what its state loses adds up over the steps");
-  }
+  RoleAndReason operator()(const ir::Recurrent&) const { return Float(kRecurrentInF32); }
   RoleAndReason operator()(const ir::Identity&) const { return Plain(Role::kMovement); }
   RoleAndReason operator()(const ir::Reshape&) const { return Plain(Role::kMovement); }
   RoleAndReason operator()(const ir::Flatten&) const { return Plain(Role::kMovement); }

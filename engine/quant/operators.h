@@ -19,6 +19,9 @@ enum class Role {
   kArithmetic,   // int8 in, int8 out at levels of its own: elementwise pairs, activations, global averages
 };
 
+// Why LSTM, GRU and RNN stay in f32, whatever the precision of the rest.
+inline constexpr char kRecurrentInF32[] = "a recurrent layer: what its state loses adds up over the steps";
+
 struct RoleAndReason {
   Role role = Role::kFloat;
   std::string reason;  // why kFloat

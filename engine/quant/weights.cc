@@ -86,9 +86,6 @@ void Share(std::span<float> numbers, size_t step, float (*combine)(float, float)
 float Largest(float a, float b) { return std::max(a, b); }
 float Add(float a, float b) { return a + b; }
 
-// Scales are tried in this many equal steps down from the widest.
-constexpr int kShares = 24;
-
 }  // namespace
 
 QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity granularity, int max_level,
@@ -127,9 +124,9 @@ QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity gr
     const std::vector<float> widest = scales;
     std::vector<float> least(scales.size(), std::numeric_limits<float>::infinity());
     const auto add_error = kernels::Best<AddError>(AddError::Run);
-    for (int share = kShares; share > 0; --share) {
+    for (int share = kScaleShares; share > 0; --share) {
       std::vector<float> tried = widest, errors(scales.size(), 0.0f);
-      for (float& s : tried) s *= static_cast<float>(share) / kShares;
+      for (float& s : tried) s *= static_cast<float>(share) / kScaleShares;
       for_each_block([&](Block block, int64_t at, size_t scale) {
         add_error(x + at, block, tried.data() + scale, level, errors.data() + scale);
       });

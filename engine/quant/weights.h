@@ -35,6 +35,8 @@ QuantizedWeights QuantizeWeightsAsymmetric(const Tensor& weights, int axis, Gran
 
 // From this largest level on the whole range is kept: clipping gains nothing on trained weights.
 inline constexpr int kFullLevels = 63;
+// Below it scales are tried in this many equal steps down from the widest.
+inline constexpr int kScaleShares = 24;
 
 // Largest weight level of `bits` bits: 2^(bits-1) - 1, and no more than 63 where u8 x s8 products are summed in pairs in s16
 // (255 * 63 * 2 = 32130 fits, 255 * 65 * 2 does not).
