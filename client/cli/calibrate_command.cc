@@ -11,8 +11,6 @@
 namespace precis::cli {
 namespace {
 
-constexpr char kClearLine[] = "\r\x1b[K";
-
 class CalibrateCommand final : public Command {
  public:
   CLI::App* Register(CLI::App* app) override {
@@ -69,12 +67,14 @@ class CalibrateCommand final : public Command {
     int64_t row = rows.first;
     absl::StatusOr<client::Calibrated> done =
         session.client->Calibrate(request, [&]() -> absl::StatusOr<std::optional<std::vector<client::Tensor>>> {
-          ShowProgress(session, row - rows.first, rows.second - rows.first);
+          const int64_t count = rows.second - rows.first;
+          ShowLine(session, row < rows.second ? absl::StrCat(row - rows.first, " of ", count, " samples")
+                                              : absl::StrCat(count, " samples sent; loading"));
           if (row == rows.second) return std::nullopt;
           PRECIS_ASSIGN_OR_RETURN(Sample sample, samples->Get(row++));
           return std::optional(std::move(sample.inputs));
         });
-    if (session.progress_is_terminal) *session.progress << kClearLine << std::flush;
+    ShowLine(session, "");
     if (!done.ok()) return absl::Status(done.status().code(), absl::StrCat(model_, ": ", done.status().message()));
     Json result = VariantJson(done->variant);
     result["model"] = name.model;
@@ -89,17 +89,6 @@ class CalibrateCommand final : public Command {
   }
 
  private:
-  static void ShowProgress(Session& session, int64_t sent, int64_t count) {
-    if (!session.progress_is_terminal) return;
-    *session.progress << kClearLine;
-    if (sent < count) {
-      *session.progress << sent << " of " << count << " samples";
-    } else {
-      *session.progress << count << " samples sent; loading";
-    }
-    *session.progress << std::flush;
-  }
-
   std::string model_, data_, rows_;
   PolicyFlags policy_;
   PreprocessingFlags flags_;

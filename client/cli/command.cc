@@ -20,6 +20,10 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   return commands;
 }
 
+void ShowLine(const Session& session, const std::string& line) {
+  if (session.progress_is_terminal) *session.progress << "\r\x1b[K" << line << std::flush;
+}
+
 ModelName SplitModelName(const std::string& name) {
   const size_t at = name.rfind('@');
   if (at == std::string::npos) return {name, ""};

@@ -28,6 +28,9 @@ struct Session {
   bool progress_is_terminal;  // a progress bar may be drawn over and over
 };
 
+// Shows `line` in the place of the one before, on a terminal alone; "" leaves nothing.
+void ShowLine(const Session& session, const std::string& line);
+
 class Command {
  public:
   virtual ~Command() = default;

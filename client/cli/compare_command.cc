@@ -95,9 +95,7 @@ class CompareCommand final : public Command {
     stats::Comparison comparison(variants_);
     std::vector<client::CallTime> before;
     for (int64_t row = rows.first; row < rows.second; ++row) {
-      if (session.progress_is_terminal) {
-        *session.progress << "\r" << row - rows.first << " of " << rows.second - rows.first << " samples" << std::flush;
-      }
+      ShowLine(session, absl::StrCat(row - rows.first, " of ", rows.second - rows.first, " samples"));
       PRECIS_ASSIGN_OR_RETURN(const Sample sample, samples->Get(row));
       for (int i = 0; row == rows.first && i < kWarmUpRuns; ++i) {
         PRECIS_RETURN_IF_ERROR(RunAll(session, sample, i, nullptr));
@@ -105,7 +103,7 @@ class CompareCommand final : public Command {
       if (row == rows.first) before = ComputeTimes(session, loaded.version);
       PRECIS_RETURN_IF_ERROR(RunAll(session, sample, row, &comparison));
     }
-    if (session.progress_is_terminal) *session.progress << "\r\x1b[K" << std::flush;
+    ShowLine(session, "");
     const std::vector<client::CallTime> after = ComputeTimes(session, loaded.version);
     std::vector<VariantFacts> facts;
     for (size_t v = 0; v < variants_.size(); ++v) {

@@ -16,29 +16,26 @@ namespace precis::cli {
 namespace {
 
 constexpr int kBarWidth = 24;
-constexpr char kClearLine[] = "\r\x1b[K";
 
 // Shows a load's progress, one phase after the other.
 class ProgressLine {
  public:
-  ProgressLine(std::string name, std::ostream* out, bool terminal)
-      : name_(std::move(name)), out_(out), terminal_(terminal) {}
+  ProgressLine(std::string name, const Session& session) : name_(std::move(name)), session_(session) {}
   ~ProgressLine() {
-    if (terminal_ && shown_) *out_ << kClearLine << std::flush;
+    if (shown_) ShowLine(session_, "");
   }
 
   void Show(const client::LoadProgress& progress) {
     std::string phase = absl::AsciiStrToLower(progress.phase);
     std::replace(phase.begin(), phase.end(), '_', ' ');
-    if (!terminal_) {
-      if (phase != phase_ && phase != "done") *out_ << name_ << ": " << phase << "\n" << std::flush;
+    if (!session_.progress_is_terminal) {
+      if (phase != phase_ && phase != "done") *session_.progress << name_ << ": " << phase << "\n" << std::flush;
     } else {
       const double fraction = std::clamp(progress.fraction, 0.0, 1.0);
       const int filled = static_cast<int>(std::lround(fraction * kBarWidth));
-      *out_ << kClearLine
-            << absl::StrFormat("%s  %-10s [%s%s] %3.0f%%  %.1f s", name_, phase, std::string(filled, '='),
-                               std::string(kBarWidth - filled, ' '), 100 * fraction, progress.elapsed_ms / 1000)
-            << std::flush;
+      ShowLine(session_,
+               absl::StrFormat("%s  %-10s [%s%s] %3.0f%%  %.1f s", name_, phase, std::string(filled, '='),
+                               std::string(kBarWidth - filled, ' '), 100 * fraction, progress.elapsed_ms / 1000));
     }
     phase_ = phase;
     shown_ = true;
@@ -46,8 +43,7 @@ class ProgressLine {
 
  private:
   const std::string name_;
-  std::ostream* const out_;
-  const bool terminal_;
+  const Session& session_;
   std::string phase_;
   bool shown_ = false;
 };
@@ -159,7 +155,7 @@ class UnloadCommand final : public Command {
 
 absl::StatusOr<client::VariantStatus> LoadWithProgress(Session& session, const client::LoadVariantRequest& request) {
   ProgressLine line(request.variant.empty() ? request.model : absl::StrCat(request.model, "@", request.variant),
-                    session.progress, session.progress_is_terminal);
+                    session);
   return session.client->LoadVariant(request, [&](const client::LoadProgress& progress) { line.Show(progress); });
 }
 
