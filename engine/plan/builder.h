@@ -8,6 +8,7 @@
 // same buffer, so they cost nothing until a consumer needs other strides. Use(value, desc) hands out the value in that layout, emitting a reorder
 // when none exists yet. A Convert between precisions is lazy: it becomes one reorder straight into the layout its first consumer asks for.
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -64,6 +65,8 @@ class Builder {
   int UseWeights(ir::ValueId id, const Desc& source, const Desc& desc);
   // The same of weights that are a matrix of `rows` rows once they lie densely in the order of `source`'s dims.
   int UseWeightMatrix(ir::ValueId id, const Desc& source, int64_t rows, const Desc& desc);
+  // A constant in a layout of the caller's own, which `layout` names: `size_bytes` that `pack` fills in once.
+  int UsePacked(ir::ValueId id, const std::string& layout, int64_t size_bytes, const std::function<void(void*)>& pack);
   // Small constant made by the plan: scales, zero points, folded biases.
   int ConstantF32(const std::vector<float>& values);
   int ConstantS32(int32_t value);
@@ -143,7 +146,7 @@ class Builder {
   void DropEmptyLayers();
   std::string PrecisionOf(ir::NodeId id) const;
   int ConstantMemory(ir::ValueId id);
-  int Packed(ir::ValueId id, std::shared_ptr<const void> packed, const Desc& desc);
+  int HeldConstant(std::shared_ptr<const void> bytes, const Desc& desc);
   int PackedConstant(ir::ValueId id, const void* bytes, const Desc& source, const Desc& desc);
   int FloatConstant(ir::ValueId id, const Desc& desc);
   std::vector<int> BuffersOf(ir::ValueId id) const;

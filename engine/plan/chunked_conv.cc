@@ -1,6 +1,7 @@
 // Convolutions in chunks of input channels. Over a slice of a wider channels-last tensor oneDNN has only its reference convolution, so a chunk is
 // either a convolution over a dense copy of its channels, or a product: a pointwise convolution reads a slice as a matrix whose rows lie
-// apart, and a small image is written out as rows of windows. The last chunk is a convolution where post-ops have operands.
+// apart, and a small image is written out as rows of windows. Where a kernel of ours fits (ChunkKernel), it takes their place. The last chunk is
+// a convolution where post-ops have operands.
 #include "engine/plan/chunked_conv.h"
 
 #include <algorithm>
@@ -21,6 +22,7 @@ class ChunkedConv : public ChunkedNode {
  public:
   ChunkedConv(Builder& b, ir::NodeId id, const ir::Conv& op, const std::vector<Chunk>& chunks)
       : b_(b),
+        id_(id),
         n_(b.graph().node(id)),
         src_(b.value(n_.inputs[0])),
         weights_(b.value(n_.inputs[1])),
@@ -39,7 +41,19 @@ class ChunkedConv : public ChunkedNode {
                          return p.kind == ir::PostOp::Kind::kUnary;
                        });
     FoldZeroPoint(chunks.size() - (ends_as_product_ ? 0 : 1));
+    if (src_.quant->zero_point() == 0 || (is_pointwise_ && !bias_values_.empty()))
+      kernel_ = ChunkKernel::Fit(b_, id_, window_, chunks);
     Cut(chunks);
+  }
+
+  // What the kernel does of the node; sets out the sources of the other chunks.
+  std::optional<KernelChunks> TakeKernel() {
+    std::optional<KernelChunks> taken;
+    if (kernel_) {
+      const int source = b_.Use(n_.inputs[0], ChannelsLast(src_.shape, DataType::kU8));
+      taken = KernelChunks{*kernel_, source, kernel_->finishes_node() && HasBias() ? Bias() : -1};
+    }
+    return taken;
   }
 
   void Prepare(const Chunk& chunk, Attributes& a) override {
@@ -57,17 +71,18 @@ class ChunkedConv : public ChunkedNode {
     if (IsProduct(chunk)) {
       const Desc weights = AnyWeights({Depth(chunk), dst_.shape[1]});
       const dnnl::matmul::primitive_desc pd =
-          HasBias(chunk) ? dnnl::matmul::primitive_desc(b_.engine(), RowsOf(chunk), weights, BiasOf(chunk), dst,
-                                                        a.Finish(), /*allow_empty=*/true)
-                         : dnnl::matmul::primitive_desc(b_.engine(), RowsOf(chunk), weights, dst, a.Finish(),
-                                                        /*allow_empty=*/true);
+          chunk.is_last && HasBias()
+              ? dnnl::matmul::primitive_desc(b_.engine(), RowsOf(chunk), weights, BiasOf(chunk), dst, a.Finish(),
+                                             /*allow_empty=*/true)
+              : dnnl::matmul::primitive_desc(b_.engine(), RowsOf(chunk), weights, dst, a.Finish(),
+                                             /*allow_empty=*/true);
       return ChunkPrimitive::Of<dnnl::matmul::primitive_desc, dnnl::matmul>(pd, dst);
     }
     const Geometry g = GeometryOf(window_);
     const dnnl::convolution_forward::primitive_desc pd(
         b_.engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, SliceOf(chunk),
-        AnyWeights(WeightsOf(chunk).get_dims()), HasBias(chunk) ? BiasOf(chunk) : Desc(), dst, g.strides, g.dilations,
-        g.pads_begin, g.pads_end, a.Finish(), /*allow_empty=*/true);
+        AnyWeights(WeightsOf(chunk).get_dims()), chunk.is_last && HasBias() ? BiasOf(chunk) : Desc(), dst, g.strides,
+        g.dilations, g.pads_begin, g.pads_end, a.Finish(), /*allow_empty=*/true);
     return ChunkPrimitive::Of<dnnl::convolution_forward::primitive_desc, dnnl::convolution_forward>(pd, dst);
   }
 
@@ -85,11 +100,7 @@ class ChunkedConv : public ChunkedNode {
     } else {
       arguments.push_back({DNNL_ARG_WEIGHTS, b_.UseWeights(n_.inputs[1], weights, packed)});
     }
-    if (HasBias(chunk)) {
-      const int bias = bias_values_.empty() ? b_.UseFloat(bias_, RowMajor({dst_.shape[1]}, DataType::kF32))
-                                            : b_.ConstantF32(bias_values_);
-      arguments.push_back({DNNL_ARG_BIAS, b_.AddMemoryOver(bias, BiasOf(chunk))});
-    }
+    if (chunk.is_last && HasBias()) arguments.push_back({DNNL_ARG_BIAS, b_.AddMemoryOver(Bias(), BiasOf(chunk))});
     return arguments;
   }
 
@@ -112,6 +123,10 @@ class ChunkedConv : public ChunkedNode {
     std::vector<int64_t> row_counts;
     std::vector<int> slices, row_slices, rows;
     for (const Chunk& chunk : chunks) {
+      if (kernel_ && chunk.index < kernel_->chunk_count()) {
+        sources_.push_back(-1);
+        continue;
+      }
       if (is_pointwise_ && IsProduct(chunk)) {
         sources_.push_back(b_.AddMemoryOver(whole, RowsOf(chunk), chunk.inputs.first));
         continue;
@@ -138,7 +153,11 @@ class ChunkedConv : public ChunkedNode {
   }
 
   bool IsProduct(const Chunk& chunk) const { return chunk.is_last ? ends_as_product_ : as_product_; }
-  bool HasBias(const Chunk& chunk) const { return chunk.is_last && (bias_ != ir::kNoValue || !bias_values_.empty()); }
+  bool HasBias() const { return bias_ != ir::kNoValue || !bias_values_.empty(); }
+  int Bias() {
+    return bias_values_.empty() ? b_.UseFloat(bias_, RowMajor({dst_.shape[1]}, DataType::kF32))
+                                : b_.ConstantF32(bias_values_);
+  }
   Desc BiasOf(const Chunk& chunk) const {
     return RowMajor(IsProduct(chunk) ? Shape{1, dst_.shape[1]} : Shape{dst_.shape[1]}, DataType::kF32);
   }
@@ -165,6 +184,7 @@ class ChunkedConv : public ChunkedNode {
   }
 
   Builder& b_;
+  const ir::NodeId id_;
   const ir::Node& n_;
   const ir::Value &src_, &weights_, &dst_;
   const ir::ValueId bias_;
@@ -173,6 +193,7 @@ class ChunkedConv : public ChunkedNode {
   bool as_product_ = false;       // all chunks but the last
   bool ends_as_product_ = false;  // the last one too
   int64_t cells_ = 1, positions_ = 0;
+  std::optional<ChunkKernel> kernel_;
   std::vector<float> bias_values_;  // with the zero point's part; empty: every primitive takes the zero point
   std::vector<int> sources_;        // per chunk
 };
@@ -182,7 +203,7 @@ class ChunkedConv : public ChunkedNode {
 absl::Status LowerChunkedConv(Builder& b, ir::NodeId id, const ir::Conv& op, const std::vector<Chunk>& chunks) {
   const Desc sums = ChannelsLast(b.value(b.graph().node(id).outputs[0]).shape, DataType::kF32);
   ChunkedConv conv(b, id, op, chunks);
-  return EmitChunks(b, id, chunks, sums, conv);
+  return EmitChunks(b, id, chunks, sums, conv, conv.TakeKernel());
 }
 
 }  // namespace precis::plan

@@ -93,23 +93,35 @@ std::vector<float> ZeroPointTerm(const ir::Value& source, const ir::Value& weigh
 }
 
 absl::Status EmitChunks(Builder& b, ir::NodeId id, const std::vector<Chunk>& chunks, const Desc& sums,
-                        ChunkedNode& node) {
+                        ChunkedNode& node, const std::optional<KernelChunks>& kernel) {
   const ir::Node& n = b.graph().node(id);
   const ir::ValueId output = n.outputs[0];
+  const DataType stored = b.Stored(output);
+  if (kernel && kernel->kernel.finishes_node()) {
+    const int dst = b.Define(output, {sums.get_dims(), DnnlType(stored), sums.get_strides()});
+    kernel->kernel.Emit(b, kernel->source, kernel->bias, dst);
+    return EmitPostOps(b, id, n.post_ops.size(), dst);
+  }
+  const size_t by_kernel = kernel ? kernel->kernel.chunk_count() : 0;
   std::vector<ChunkStep> steps;
   for (const Chunk& chunk : chunks) {
+    if (chunk.index < by_kernel) {
+      steps.emplace_back();
+      continue;
+    }
     steps.push_back(Accumulate(node, chunk, sums));
     if (!steps.back().IsFast())
       return absl::UnimplementedError(absl::StrCat("node \"", n.name, "\": no fast primitive for a chunk of its sum"));
   }
-  const DataType stored = b.Stored(output);
   const bool in_place = stored == DataType::kF32;
   const int partial = in_place ? b.Define(output, sums) : b.Temporary(sums);
   ChunkStep finish = Finish(b, id, node, chunks.back(), sums, partial);
   // Post-ops that did not fit follow an f32 result, but not one of levels.
   const bool fused = finish.IsFast() && (in_place || finish.attributes.attached == n.post_ops.size());
   if (fused) steps.back() = std::move(finish);
+  if (kernel) kernel->kernel.Emit(b, kernel->source, /*bias=*/-1, partial);
   for (const Chunk& chunk : chunks) {
+    if (chunk.index < by_kernel) continue;
     auto& [attributes, made] = steps[chunk.index];
     std::vector<Argument> arguments = node.Arguments(chunk, made.weights);
     const bool is_result = chunk.is_last && fused && !in_place;

@@ -2,22 +2,17 @@
 #define PRECIS_ENGINE_PLAN_CHUNKED_SUM_H_
 
 // Integer convolutions and products whose sums are cut into chunks of input channels (ir::QuantParams::chunk): one primitive per chunk, exact in
-// s32 and with scales of its own, joined in f32 by a `sum` post-op onto the same memory. Bias, the node's post-ops and the quantization of its
+// s32 and with scales of its own, joined in f32 by a `sum` post-op onto the same memory, or one kernel for all (ChunkKernel). Bias, the node's post-ops and the quantization of its
 // result come once, with the last chunk.
 
+#include <optional>
 #include <vector>
 
+#include "engine/plan/chunk_kernel.h"
 #include "engine/plan/post_ops.h"
 #include "engine/plan/quantized_kernels.h"
 
 namespace precis::plan {
-
-struct Chunk {
-  size_t index = 0;
-  ChannelRange inputs;
-  ir::QuantParams weights;  // scales per output channel
-  bool is_last = false;
-};
 
 // The chunks of weights with `inputs` input channels; empty when their sums are not cut in two or more.
 std::vector<Chunk> ChunksOf(const ir::Value& weights, int64_t inputs);
@@ -53,9 +48,16 @@ class ChunkedNode {
   virtual std::vector<Argument> Arguments(const Chunk& chunk, const Desc& weights) = 0;
 };
 
-// Emits the chunks of node `id`, whose f32 result is laid out as `sums`. Unimplemented when oneDNN has no fast primitive for a chunk.
+// How a kernel sums chunks of a node, and what it reads.
+struct KernelChunks {
+  ChunkKernel kernel;
+  int source = -1, bias = -1;  // memories
+};
+
+// Emits the chunks of node `id`, whose f32 result is laid out as `sums`: the first ones by `kernel` where there is one. Unimplemented when
+// oneDNN has no fast primitive for a chunk.
 absl::Status EmitChunks(Builder& b, ir::NodeId id, const std::vector<Chunk>& chunks, const Desc& sums,
-                        ChunkedNode& node);
+                        ChunkedNode& node, const std::optional<KernelChunks>& kernel);
 
 }  // namespace precis::plan
 

@@ -18,6 +18,8 @@ bool Has(Isa wanted) {
 
 bool CpuHasAvx512() { return Has(Isa::avx512_core); }
 bool CpuHasVnni() { return Has(Isa::avx512_core_vnni) || Has(Isa::avx2_vnni); }
+bool CpuHasAvx512Vnni() { return Has(Isa::avx512_core_vnni); }
+bool CpuHasAmx() { return Has(Isa::avx512_core_amx); }
 bool CpuHasBf16() { return Has(Isa::avx512_core_bf16); }
 
 std::string CpuIsaName() {

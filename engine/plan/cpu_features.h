@@ -8,6 +8,8 @@ namespace precis::plan {
 // What oneDNN may use on this CPU, after ONEDNN_MAX_CPU_ISA.
 bool CpuHasAvx512();
 bool CpuHasVnni();  // int8 dot products that do not saturate in 16 bits
+bool CpuHasAvx512Vnni();
+bool CpuHasAmx();  // tiles, for 8-bit and bf16 products
 bool CpuHasBf16();
 
 // "AVX512_CORE_BF16"…

@@ -32,8 +32,10 @@ uint64_t Hash(const Tensor& tensor) {
   return hash;
 }
 
+std::string KeyOf(const ir::Value& v) { return absl::StrCat(v.name, "|", Hash(*v.constant), "|"); }
+
 std::string KeyOf(const ir::Value& v, const Desc& source, const Desc& desc) {
-  std::string key = absl::StrCat(v.name, "|", Hash(*v.constant), "|");
+  std::string key = KeyOf(v);
   for (Desc d : {source, desc}) {
     const std::vector<uint8_t> blob = d.get_blob();
     key.append(blob.begin(), blob.end());
@@ -219,11 +221,7 @@ int Builder::ConstantMemory(ValueId id) {
     auto wide = std::make_shared<Tensor>(DataType::kF32, tensor->shape());
     const std::vector<float> values = ToFloat(tensor->view());
     std::copy(values.begin(), values.end(), wide->As<float>().begin());
-    plan_.constants.push_back(wide);
-    plan_.weight_bytes += static_cast<int64_t>(wide->size_bytes());
-    const int buffer = NewBuffer(Storage::kConstant, 0);
-    buffers_[static_cast<size_t>(buffer)].constant = wide->data();
-    return NewMemory(buffer, stored, tensor->shape(), RowMajor(tensor->shape(), stored));
+    return HeldConstant({wide, wide->data()}, RowMajor(tensor->shape(), stored));
   }
   const int buffer = NewBuffer(Storage::kConstant, 0);
   buffers_[static_cast<size_t>(buffer)].constant = tensor->data();
@@ -244,32 +242,39 @@ int Builder::PackedConstant(ValueId id, const void* bytes, const Desc& source, c
       return std::shared_ptr<const void>(block);
     });
   }
-  return Packed(id, std::move(packed), desc);
+  return HeldConstant(std::move(packed), desc);
 }
 
 int Builder::UseWeightMatrix(ValueId id, const Desc& source, int64_t rows, const Desc& desc) {
   const ir::Value& v = value(id);
-  return Packed(id,
-                store_.GetOrMake(KeyOf(v, source, desc),
-                                 [&] {
-                                   const Desc dense = RowMajor(Shape(source.get_dims()), v.dtype);
-                                   const auto ordered = AllocateAligned(dense.get_size());
-                                   ReorderNow(engine(), source, v.constant->data(), dense, ordered.get());
-                                   auto block = store_.Allocate(desc.get_size());
-                                   const Desc matrix =
-                                       RowMajor({rows, NumElements(Shape(source.get_dims())) / rows}, v.dtype);
-                                   ReorderNow(engine(), matrix, ordered.get(), desc, block.get());
-                                   return std::shared_ptr<const void>(block);
-                                 }),
-                desc);
+  const auto packed = store_.GetOrMake(KeyOf(v, source, desc), [&] {
+    const Desc dense = RowMajor(Shape(source.get_dims()), v.dtype);
+    const auto ordered = AllocateAligned(dense.get_size());
+    ReorderNow(engine(), source, v.constant->data(), dense, ordered.get());
+    auto block = store_.Allocate(desc.get_size());
+    const Desc matrix = RowMajor({rows, NumElements(Shape(source.get_dims())) / rows}, v.dtype);
+    ReorderNow(engine(), matrix, ordered.get(), desc, block.get());
+    return std::shared_ptr<const void>(block);
+  });
+  return HeldConstant(packed, desc);
 }
 
-int Builder::Packed(ValueId id, std::shared_ptr<const void> packed, const Desc& desc) {
+int Builder::UsePacked(ValueId id, const std::string& layout, int64_t size_bytes,
+                       const std::function<void(void*)>& pack) {
+  const auto packed = store_.GetOrMake(absl::StrCat(KeyOf(value(id)), layout), [&] {
+    auto block = store_.Allocate(static_cast<size_t>(size_bytes));
+    pack(block.get());
+    return std::shared_ptr<const void>(block);
+  });
+  return HeldConstant(packed, RowMajor({size_bytes}, DataType::kS8));
+}
+
+int Builder::HeldConstant(std::shared_ptr<const void> bytes, const Desc& desc) {
   plan_.weight_bytes += static_cast<int64_t>(desc.get_size());
   const int buffer = NewBuffer(Storage::kConstant, 0);
-  buffers_[static_cast<size_t>(buffer)].constant = packed.get();
-  plan_.constants.push_back(std::move(packed));
-  return NewMemory(buffer, value(id).dtype, Shape(desc.get_dims()), desc);
+  buffers_[static_cast<size_t>(buffer)].constant = bytes.get();
+  plan_.constants.push_back(std::move(bytes));
+  return NewMemory(buffer, TypeOf(desc), Shape(desc.get_dims()), desc);
 }
 
 int Builder::UseWeights(ValueId id, const Desc& source, const Desc& desc) {
@@ -288,11 +293,7 @@ int Builder::UseWeights(ValueId id, const Desc& source, const Desc& desc) {
     Narrow(v.dtype, static_cast<const float*>(wide.get()), static_cast<uint16_t*>(narrow.get()), count);
     return std::shared_ptr<const void>(narrow);
   });
-  plan_.constants.push_back(packed);
-  plan_.weight_bytes += count * static_cast<int64_t>(sizeof(uint16_t));
-  const int buffer = NewBuffer(Storage::kConstant, 0);
-  buffers_[static_cast<size_t>(buffer)].constant = packed.get();
-  const int narrow = NewMemory(buffer, v.dtype, {count}, RowMajor({count}, v.dtype));
+  const int narrow = HeldConstant(packed, RowMajor({count}, v.dtype));
   const int scratch = Temporary(desc);
   EmitKernel(WidenKernel(v.dtype, count), {narrow}, {scratch}, "widen");
   return scratch;
@@ -308,11 +309,7 @@ int Builder::FloatConstant(ValueId id, const Desc& desc) {
     ReorderNow(engine(), row_major, values.data(), desc, block.get());
     return std::shared_ptr<const void>(block);
   });
-  plan_.constants.push_back(packed);
-  plan_.weight_bytes += static_cast<int64_t>(desc.get_size());
-  const int buffer = NewBuffer(Storage::kConstant, 0);
-  buffers_[static_cast<size_t>(buffer)].constant = packed.get();
-  return NewMemory(buffer, DataType::kF32, Shape(desc.get_dims()), desc);
+  return HeldConstant(packed, desc);
 }
 
 int Builder::SmallConstant(DataType type, const std::vector<float>& values) {

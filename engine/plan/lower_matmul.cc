@@ -56,7 +56,8 @@ class MatMulLowering : public ChunkedNode {
     if (const std::vector<Chunk> chunks = ChunksOf(b_.value(w), sa.back()); constant && !chunks.empty()) {
       ChooseOperands(constant, /*strided=*/true);
       FoldZeroPoint(chunks.size());
-      return EmitChunks(b_, id_, chunks, RowMajor(b_.value(n_.outputs[0]).shape, DataType::kF32), *this);
+      return EmitChunks(b_, id_, chunks, RowMajor(b_.value(n_.outputs[0]).shape, DataType::kF32), *this,
+                        /*kernel=*/std::nullopt);
     }
     Choose(constant, /*strided=*/true);
     if (!pd_ || IsReference(pd_)) Choose(constant, /*strided=*/false);

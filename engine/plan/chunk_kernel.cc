@@ -1,0 +1,57 @@
+// Decides which chunks the kernel sums, and gives it weights, scales and the result's levels.
+#include "engine/plan/chunk_kernel.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace precis::plan {
+namespace {
+
+bool HasReluAtMost(const ir::Node& n) {
+  return n.post_ops.empty() || (n.post_ops.size() == 1 && n.post_ops[0].kind == ir::PostOp::Kind::kUnary &&
+                                n.post_ops[0].unary.kind == ir::UnaryKind::kRelu);
+}
+
+}  // namespace
+
+std::optional<ChunkKernel> ChunkKernel::Fit(const Builder& b, ir::NodeId id, const ir::Window& window,
+                                            const std::vector<Chunk>& chunks) {
+  const ir::Node& n = b.graph().node(id);
+  const ir::Value &src = b.value(n.inputs[0]), &dst = b.value(n.outputs[0]);
+  if (b.Stored(n.inputs[0]) != DataType::kU8 || src.shape.size() != 4) return std::nullopt;
+  const DataType stored = b.Stored(n.outputs[0]);
+  // The kernel reads four channels at once: the last ones must not end within them.
+  const bool finishes = HasReluAtMost(n) && chunks.back().inputs.count % 4 == 0 &&
+                        (stored == DataType::kF32 || IsInt8(stored)) && stored == dst.dtype;
+  std::vector<ChannelRange> ranges;
+  std::vector<float> scales;
+  for (const Chunk& chunk : chunks) {
+    if (chunk.is_last && !finishes) break;
+    ranges.push_back(chunk.inputs);
+    for (float scale : chunk.weights.scales) scales.push_back(scale * src.quant->scale());
+  }
+  auto sums = WindowSums::Of(src.shape, window, {dst.shape[2], dst.shape[3]}, dst.shape[1], std::move(ranges));
+  if (!sums) return std::nullopt;
+  ChunkKernel kernel(id, *std::move(sums));
+  kernel.scales_ = kernel.sums_.PadScales(scales);
+  kernel.chunk_count_ = chunks.size() - (finishes ? 0 : 1);
+  kernel.finishes_node_ = finishes;
+  return kernel;
+}
+
+void ChunkKernel::Emit(Builder& b, int source, int bias, int dst) const {
+  const ir::Node& n = b.graph().node(id_);
+  // Nodes may share weights and differ in what the kernel does of them.
+  const int weights =
+      b.UsePacked(n.inputs[1], absl::StrCat("windows of ", chunk_count_), sums_.packed_bytes(), [&](void* packed) {
+        const auto levels = b.value(n.inputs[1]).constant->As<int8_t>();
+        sums_.Pack(levels.data(), static_cast<int8_t*>(packed));
+      });
+  QuantizedOperand y = {DataType::kF32, {}};
+  if (const ir::Value& output = b.value(n.outputs[0]); finishes_node_ && IsInt8(output.dtype))
+    y = {output.dtype, *output.quant};
+  b.EmitKernel(sums_.Sums(y, finishes_node_ && !n.post_ops.empty()),
+               {source, weights, b.ConstantF32(scales_), finishes_node_ ? bias : -1}, {dst},
+               "windows:avx512_core_vnni");
+}
+
+}  // namespace precis::plan
