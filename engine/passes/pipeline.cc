@@ -24,6 +24,7 @@ constexpr Pass kPasses[] = {
     {"simplify_scalar_arithmetic", SimplifyScalarArithmetic},
     {"recognize_activations", RecognizeActivations},
     {"fuse_layer_norm", FuseLayerNorm},
+    {"recognize_group_norm", RecognizeGroupNorm},
     {"recognize_global_pool", RecognizeGlobalPool},
     {"fold_batch_norm", FoldBatchNorm},
     {"remove_no_ops", RemoveNoOps},  // transposes that batch norm no longer separates

@@ -30,6 +30,9 @@ int RecognizeActivations(ir::Graph& graph);
 // (x - mean) / sqrt(variance + epsilon) * gamma + beta over trailing dimensions -> LayerNorm.
 int FuseLayerNorm(ir::Graph& graph);
 
+// InstanceNorm between Reshapes to and from [N, groups, rest], scale and shift per channel -> GroupNorm.
+int RecognizeGroupNorm(ir::Graph& graph);
+
 // A mean over all spatial dimensions (ReduceMean, an AveragePool of the input's size) -> GlobalPool.
 int RecognizeGlobalPool(ir::Graph& graph);
 
