@@ -172,8 +172,20 @@ struct WeightedLines {
       dst[i] = sum;
     }
   }
+  // Lines of one element.
+  template <size_t kTaps>
+  [[gnu::always_inline]] static void MixCells(const float* src, const int64_t* cells, const float* weights, int64_t out,
+                                              float* dst) {
+    for (int64_t x = 0; x < out; ++x, cells += kTaps, weights += kTaps) {
+      float sum = 0;
+      for (size_t t = 0; t < kTaps; ++t) sum += weights[t] * src[cells[t]];
+      dst[x] = sum;
+    }
+  }
   [[gnu::always_inline]] static void Run(const float* src, int64_t inner, const int64_t* cells, const float* weights,
                                          size_t taps, int64_t out, float* dst) {
+    if (inner == 1 && taps == 2) return MixCells<2>(src, cells, weights, out, dst);
+    if (inner == 1 && taps == 4) return MixCells<4>(src, cells, weights, out, dst);
     for (int64_t x = 0; x < out; ++x, dst += inner, cells += taps, weights += taps) {
       if (taps == 2) {
         Mix<2>(src, inner, cells, weights, dst);
