@@ -185,6 +185,8 @@ absl::Status LowerSoftmax(Builder& b, ir::NodeId id, const ir::Softmax& op);
 absl::Status LowerUnary(Builder& b, ir::NodeId id, const ir::Unary& op);
 absl::Status LowerBinary(Builder& b, ir::NodeId id, const ir::Binary& op);
 absl::Status LowerConcat(Builder& b, ir::NodeId id, const ir::Concat& op);
+absl::Status LowerSplit(Builder& b, ir::NodeId id, const ir::Split& op);
+absl::Status LowerSlice(Builder& b, ir::NodeId id);
 absl::Status LowerTranspose(Builder& b, ir::NodeId id, const ir::Transpose& op);
 absl::Status LowerReshape(Builder& b, ir::NodeId id);
 absl::Status LowerConvert(Builder& b, ir::NodeId id);

@@ -142,8 +142,8 @@ class ChunkedConv : public ChunkedNode {
     }
     const Shape& shape = src_.shape;
     if (!slices.empty()) {
-      b_.EmitKernel(SplitChannels(NumElements(shape) / shape[1], shape[1], ranges), {whole}, std::move(slices),
-                    "slices");
+      b_.EmitKernel(SplitChannels(NumElements(shape) / shape[1], shape[1], ranges, /*element_bytes=*/1), {whole},
+                    std::move(slices), "slices");
     }
     if (rows.empty()) return;
     const auto padding = static_cast<uint8_t>(src_.quant->zero_point());

@@ -84,6 +84,8 @@ struct Lower {
   absl::Status operator()(const ir::Unary& o) const { return LowerUnary(b, id, o); }
   absl::Status operator()(const ir::Binary& o) const { return LowerBinary(b, id, o); }
   absl::Status operator()(const ir::Concat& o) const { return LowerConcat(b, id, o); }
+  absl::Status operator()(const ir::Split& o) const { return LowerSplit(b, id, o); }
+  absl::Status operator()(const ir::Slice&) const { return LowerSlice(b, id); }
   absl::Status operator()(const ir::Transpose& o) const { return LowerTranspose(b, id, o); }
   absl::Status operator()(const ir::Convert&) const { return LowerConvert(b, id); }
   absl::Status operator()(const ir::Reshape&) const { return LowerReshape(b, id); }

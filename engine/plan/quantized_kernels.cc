@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "engine/plan/per_isa.h"
@@ -71,17 +70,6 @@ void Narrow(const QuantizedOperand& o, const float* x, void* q, int64_t offset, 
   }
 }
 
-// Copies a short run of bytes; memcpy's dispatch on a variable length would be most of the work.
-inline void CopyRun(const uint8_t* from, int64_t count, uint8_t* to) {
-  constexpr int64_t kVector = 16;
-  if (count < kVector) {
-    std::copy_n(from, count, to);
-    return;
-  }
-  for (int64_t i = 0; i + kVector <= count; i += kVector) std::memcpy(to + i, from + i, kVector);
-  std::memcpy(to + count - kVector, from + count - kVector, kVector);  // the tail, overlapping
-}
-
 constexpr int64_t kBlock = 1024;  // two buffers of it fit in the first-level cache
 
 }  // namespace
@@ -135,67 +123,6 @@ kernels::Kernel QuantizedGlobalAverage(const QuantizedOperand& x, const Quantize
       for (size_t c = 0; c < sum.size(); ++c)
         mean[c] = x.params.scale() * (static_cast<float>(sum[c]) * per_position - zero);
       Narrow(y, mean.data(), out[0].data, n * channels, channels);
-    }
-  };
-}
-
-kernels::Kernel SplitChannels(int64_t positions, int64_t channels, const std::vector<ChannelRange>& parts) {
-  constexpr int64_t kPositions = 64;  // at a time: their bytes stay in the cache while every output takes its share
-  const int64_t pieces = (positions + kPositions - 1) / kPositions;
-  return [=](std::span<const TensorView> in, std::span<const kernels::MutableTensorView> out) {
-    const auto* source = static_cast<const uint8_t*>(in[0].data);
-#pragma omp parallel for if (pieces > 4) schedule(static)
-    for (int64_t piece = 0; piece < pieces; ++piece) {
-      const int64_t begin = piece * kPositions, end = std::min(begin + kPositions, positions);
-      for (size_t i = 0; i < parts.size(); ++i) {
-        const auto [first, count] = parts[i];
-        auto* to = static_cast<uint8_t*>(out[i].data);
-        for (int64_t p = begin; p < end; ++p) CopyRun(source + p * channels + first, count, to + p * count);
-      }
-    }
-  };
-}
-
-kernels::Kernel WindowRows(const Shape& images, const ir::Window& window, const Shape& out, uint8_t padding,
-                           const std::vector<int64_t>& counts) {
-  const int64_t height = images[1], width = images[2], rows = images[0] * out[0];
-  const int64_t kernel_h = window.kernel[0], kernel_w = window.kernel[1];
-  const auto parts = static_cast<int64_t>(counts.size());
-  return [=](std::span<const TensorView> in, std::span<const kernels::MutableTensorView> results) {
-#pragma omp parallel for collapse(2) if (rows * parts > 4) schedule(static)
-    for (int64_t part = 0; part < parts; ++part) {
-      for (int64_t row = 0; row < rows; ++row) {
-        const int64_t channels = counts[static_cast<size_t>(part)];
-        const auto* source = static_cast<const uint8_t*>(in[static_cast<size_t>(part)].data);
-        const int64_t n = row / out[0], top = row % out[0] * window.strides[0] - window.pads_begin[0];
-        auto* to = static_cast<uint8_t*>(results[static_cast<size_t>(part)].data) +
-                   row * out[1] * kernel_h * kernel_w * channels;
-        for (int64_t ox = 0; ox < out[1]; ++ox) {
-          const int64_t left = ox * window.strides[1] - window.pads_begin[1];
-          // Neighbouring cells are neighbours in memory too.
-          const bool in_one_run = window.dilations[1] == 1 && left >= 0 && left + kernel_w <= width;
-          for (int64_t ky = 0; ky < kernel_h; ++ky, to += kernel_w * channels) {
-            const int64_t y = top + ky * window.dilations[0];
-            if (y < 0 || y >= height) {
-              std::fill_n(to, kernel_w * channels, padding);
-              continue;
-            }
-            const uint8_t* line = source + (n * height + y) * width * channels;
-            if (in_one_run) {
-              CopyRun(line + left * channels, kernel_w * channels, to);
-              continue;
-            }
-            for (int64_t kx = 0; kx < kernel_w; ++kx) {
-              const int64_t x = left + kx * window.dilations[1];
-              if (x >= 0 && x < width) {
-                CopyRun(line + x * channels, channels, to + kx * channels);
-              } else {
-                std::fill_n(to + kx * channels, channels, padding);
-              }
-            }
-          }
-        }
-      }
     }
   };
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/kernels/kernel.h"
+#include "engine/plan/channel_kernels.h"
 #include "engine/plan/quantized_kernels.h"
 
 namespace precis::plan {
