@@ -70,34 +70,34 @@ void Narrow(const QuantizedOperand& o, const float* x, void* q, int64_t offset, 
   }
 }
 
-constexpr int64_t kBlock = 1024;  // two buffers of it fit in the first-level cache
+constexpr int64_t kBlock = 1024;     // two buffers of it fit in the first-level cache
+constexpr int64_t kRepeated = 4096;  // the longest operand that is
 
 }  // namespace
 
 kernels::Kernel QuantizedBinary(ir::BinaryKind kind, const QuantizedOperand& a, const QuantizedOperand& b,
                                 const QuantizedOperand& y, int64_t count, int64_t period) {
   const auto combine = kind == ir::BinaryKind::kAdd ? AddTo : kind == ir::BinaryKind::kSub ? SubtractFrom : MultiplyBy;
-  // A repeated operand is cut at its period, a scalar is spread over one block.
-  const int64_t run = period == 1 ? kBlock : std::min(period, kBlock);
-  const int64_t runs_per_period = period == 1 ? 1 : (period + run - 1) / run;
-  const int64_t length = period == 1 ? count : period;
-  const int64_t periods = count / length;
-  const int64_t pieces = period == 1 ? (count + run - 1) / run : periods * runs_per_period;
+  // A short operand is widened once and repeated until it fills a block.
+  const bool repeats = period < count && period <= kRepeated;
+  const int64_t length = repeats ? period * std::max<int64_t>(1, kBlock / period) : period;
+  const int64_t pieces_per_length = (length + kBlock - 1) / kBlock;
+  const int64_t pieces = (count + length - 1) / length * pieces_per_length;
   return [=](std::span<const TensorView> in, std::span<const kernels::MutableTensorView> out) {
+    float repeated[kRepeated];
+    if (repeats) {
+      Widen(b, in[1].data, 0, repeated, period);
+      for (int64_t i = period; i < length; ++i) repeated[i] = repeated[i - period];
+    }
 #pragma omp parallel for if (pieces > 16) schedule(static)
     for (int64_t piece = 0; piece < pieces; ++piece) {
       float left[kBlock], right[kBlock];
-      const int64_t base = period == 1 ? 0 : piece / runs_per_period * length;
-      const int64_t begin = (period == 1 ? piece : piece % runs_per_period) * run;
-      const int64_t n = std::min(run, length - begin);
+      const int64_t base = piece / pieces_per_length * length, begin = piece % pieces_per_length * kBlock;
+      const int64_t n = std::min({kBlock, length - begin, count - base - begin});
+      if (n <= 0) continue;
       Widen(a, in[0].data, base + begin, left, n);
-      if (period == 1) {
-        Widen(b, in[1].data, 0, right, 1);
-        std::fill_n(right + 1, n - 1, right[0]);
-      } else {
-        Widen(b, in[1].data, period == count ? base + begin : begin, right, n);
-      }
-      combine(left, right, n);
+      if (!repeats) Widen(b, in[1].data, begin, right, n);
+      combine(left, repeats ? repeated + begin : right, n);
       Narrow(y, left, out[0].data, base + begin, n);
     }
   };
