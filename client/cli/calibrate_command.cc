@@ -18,16 +18,8 @@ class CalibrateCommand final : public Command {
         app->add_subcommand("calibrate", "Send samples, and load an int8 or mixed variant calibrated on them");
     command->add_option("MODEL", model_, "net@VARIANT: int8, mixed, or a variant with a policy of that kind")
         ->required();
-    command
-        ->add_option("--data", data_,
-                     "Folder of samples: labels.csv (file,label) with image files; or images.npy; or one NAME.npy for "
-                     "each input")
-        ->required()
-        ->type_name("DIR");
-    command->add_option("--rows", rows_, "Which samples, as in Python: 100: or :100 or 100:200")
-        ->type_name("FIRST:END");
+    samples_.Register(command);
     policy_.Register(command);
-    flags_.Register(command);
     command->footer(
         "For a model without a calibration/ folder, or with one that has grown old. The server keeps what it needs of "
         "each\n"
@@ -60,18 +52,15 @@ class CalibrateCommand final : public Command {
     }
     absl::StatusOr<std::vector<client::ModelVariants>> models = session.client->ListVariants(name.model);
     if (!models.ok()) return models.status();
-    PRECIS_ASSIGN_OR_RETURN(
-        const auto samples,
-        OpenSamples(data_, *metadata, flags_, models->empty() ? std::nullopt : models->back().preprocessing));
-    PRECIS_ASSIGN_OR_RETURN(const auto rows, ParseRows(rows_, samples->size()));
-    int64_t row = rows.first;
+    PRECIS_ASSIGN_OR_RETURN(const SampleFlags::Chosen chosen,
+                            samples_.Open(*metadata, models->empty() ? std::nullopt : models->back().preprocessing));
+    int64_t row = chosen.first;
     absl::StatusOr<client::Calibrated> done =
         session.client->Calibrate(request, [&]() -> absl::StatusOr<std::optional<std::vector<client::Tensor>>> {
-          const int64_t count = rows.second - rows.first;
-          ShowLine(session, row < rows.second ? absl::StrCat(row - rows.first, " of ", count, " samples")
-                                              : absl::StrCat(count, " samples sent; loading"));
-          if (row == rows.second) return std::nullopt;
-          PRECIS_ASSIGN_OR_RETURN(Sample sample, samples->Get(row++));
+          ShowLine(session, row < chosen.last ? absl::StrCat(row - chosen.first, " of ", chosen.count(), " samples")
+                                              : absl::StrCat(chosen.count(), " samples sent; loading"));
+          if (row == chosen.last) return std::nullopt;
+          PRECIS_ASSIGN_OR_RETURN(Sample sample, chosen.samples->Get(row++));
           return std::optional(std::move(sample.inputs));
         });
     ShowLine(session, "");
@@ -89,9 +78,9 @@ class CalibrateCommand final : public Command {
   }
 
  private:
-  std::string model_, data_, rows_;
+  std::string model_;
   PolicyFlags policy_;
-  PreprocessingFlags flags_;
+  SampleFlags samples_;
 };
 
 }  // namespace

@@ -50,17 +50,9 @@ class CompareCommand final : public Command {
         ->delimiter(',')
         ->required()
         ->type_name("fp32,int8,…");
-    command
-        ->add_option("--data", data_,
-                     "Folder of samples: labels.csv (file,label) with image files; or images.npy with "
-                     "labels.npy; or one NAME.npy for each input")
-        ->required()
-        ->type_name("DIR");
-    command->add_option("--rows", rows_, "Which samples, as in Python: 100: or :100 or 100:200")
-        ->type_name("FIRST:END");
     command->add_option("--html", html_, "Write a page with table, charts and recommendation as well")
         ->type_name("FILE");
-    flags_.Register(command);
+    samples_.Register(command);
     command->footer(
         "Variants that are not loaded are loaded first. top1 and agreement (of the predictions with the first "
         "variant's)\n"
@@ -90,17 +82,16 @@ class CompareCommand final : public Command {
     PRECIS_ASSIGN_OR_RETURN(const client::ModelVariants loaded, LoadMissing(session));
     absl::StatusOr<client::ModelMetadata> metadata = session.client->ModelMetadata(model_ + "@" + variants_[0]);
     if (!metadata.ok()) return metadata.status();
-    PRECIS_ASSIGN_OR_RETURN(const auto samples, OpenSamples(data_, *metadata, flags_, loaded.preprocessing));
-    PRECIS_ASSIGN_OR_RETURN(const auto rows, ParseRows(rows_, samples->size()));
+    PRECIS_ASSIGN_OR_RETURN(const SampleFlags::Chosen chosen, samples_.Open(*metadata, loaded.preprocessing));
     stats::Comparison comparison(variants_);
     std::vector<client::CallTime> before;
-    for (int64_t row = rows.first; row < rows.second; ++row) {
-      ShowLine(session, absl::StrCat(row - rows.first, " of ", rows.second - rows.first, " samples"));
-      PRECIS_ASSIGN_OR_RETURN(const Sample sample, samples->Get(row));
-      for (int i = 0; row == rows.first && i < kWarmUpRuns; ++i) {
+    for (int64_t row = chosen.first; row < chosen.last; ++row) {
+      ShowLine(session, absl::StrCat(row - chosen.first, " of ", chosen.count(), " samples"));
+      PRECIS_ASSIGN_OR_RETURN(const Sample sample, chosen.samples->Get(row));
+      for (int i = 0; row == chosen.first && i < kWarmUpRuns; ++i) {
         PRECIS_RETURN_IF_ERROR(RunAll(session, sample, i, nullptr));
       }
-      if (row == rows.first) before = ComputeTimes(session, loaded.version);
+      if (row == chosen.first) before = ComputeTimes(session, loaded.version);
       PRECIS_RETURN_IF_ERROR(RunAll(session, sample, row, &comparison));
     }
     ShowLine(session, "");
@@ -117,7 +108,7 @@ class CompareCommand final : public Command {
     Json result = ReportComparison(comparison, facts, loaded.peak_bandwidth_bytes_per_second);
     result["model"] = model_;
     result["version"] = loaded.version;
-    result["data"] = rows_.empty() ? data_ : absl::StrCat(data_, " (rows ", rows_, ")");
+    result["data"] = samples_.Description();
     result["date"] = absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone());
     const absl::StatusOr<client::ServerMetadata> server = session.client->ServerMetadata();
     result["server"] = server.ok() ? absl::StrCat(server->name, " ", server->version) : std::string("a server");
@@ -223,9 +214,9 @@ class CompareCommand final : public Command {
     return times;
   }
 
-  std::string model_, data_, rows_, html_;
+  std::string model_, html_;
   std::vector<std::string> variants_;
-  PreprocessingFlags flags_;
+  SampleFlags samples_;
 };
 
 }  // namespace

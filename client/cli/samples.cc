@@ -1,9 +1,11 @@
 #include "client/cli/samples.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <tuple>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -304,6 +306,30 @@ absl::StatusOr<std::pair<int64_t, int64_t>> ParseRows(const std::string& text, i
   last = std::min(last, size);
   if (first >= last) return UsageError(absl::StrCat("--rows ", text, " selects none of the ", size, " samples"));
   return std::pair(first, last);
+}
+
+void SampleFlags::Register(CLI::App* command) {
+  command
+      ->add_option("--data", data_,
+                   "Folder of samples: labels.csv (file,label) with image files; or images.npy, with labels.npy or "
+                   "without; or one NAME.npy for each input")
+      ->required()
+      ->type_name("DIR");
+  command->add_option("--rows", rows_, "Which samples, as in Python: 100: or :100 or 100:200")->type_name("FIRST:END");
+  preprocessing_.Register(command);
+}
+
+absl::StatusOr<SampleFlags::Chosen> SampleFlags::Open(const client::ModelMetadata& metadata,
+                                                      const std::optional<client::Preprocessing>& model) const {
+  Chosen chosen;
+  PRECIS_ASSIGN_OR_RETURN(chosen.samples, OpenSamples(data_, metadata, preprocessing_, model));
+  PRECIS_ASSIGN_OR_RETURN(const auto rows, ParseRows(rows_, chosen.samples->size()));
+  std::tie(chosen.first, chosen.last) = rows;
+  return chosen;
+}
+
+std::string SampleFlags::Description() const {
+  return rows_.empty() ? data_ : absl::StrCat(data_, " (rows ", rows_, ")");
 }
 
 absl::Status PreprocessingIsMissing(const std::string& model) {

@@ -45,6 +45,28 @@ absl::StatusOr<std::unique_ptr<SampleSet>> OpenSamples(const std::string& path, 
 // selects nothing.
 absl::StatusOr<std::pair<int64_t, int64_t>> ParseRows(const std::string& text, int64_t size);
 
+// --data and --rows of a command that reads samples, and the preprocessing of their images.
+class SampleFlags {
+ public:
+  void Register(CLI::App* command);
+
+  struct Chosen {
+    std::unique_ptr<SampleSet> samples;
+    int64_t first = 0, last = 0;  // rows; one behind the last
+    int64_t count() const { return last - first; }
+  };
+  // As OpenSamples and ParseRows; `metadata` must outlive what it returns, and so must these flags.
+  absl::StatusOr<Chosen> Open(const client::ModelMetadata& metadata,
+                              const std::optional<client::Preprocessing>& model) const;
+
+  // Where the samples come from, for people: "DIR (rows 100:)".
+  std::string Description() const;
+
+ private:
+  std::string data_, rows_;
+  PreprocessingFlags preprocessing_;
+};
+
 // The error of an image that came without preprocessing.
 absl::Status PreprocessingIsMissing(const std::string& model);
 
