@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -26,10 +27,10 @@ using ir::ResizeMode;
 struct AxisTable {
   int64_t in = 1, out = 1, inner = 1, outer = 1;
   size_t taps = 1;
-  std::vector<int64_t> cells;   // [out][taps]
-  std::vector<double> weights;  // [out][taps]
-  std::vector<float> weights_f32;
-  std::vector<bool> outside;  // [out]: takes the extrapolation value
+  std::vector<int64_t> cells;      // [out][taps]
+  std::vector<double> weights;     // [out][taps]
+  std::vector<float> weights_f32;  // the same, for f32 tensors
+  std::vector<bool> outside;       // [out]: takes the extrapolation value
 };
 
 // Position in the source, in cells, of output position `x`.
@@ -203,7 +204,7 @@ struct WeightedLines {
 };
 
 void ApplyWeightedF32(const AxisTable& table, const float* src, float* dst, float extrapolation) {
-  const auto mix = Best<WeightedLines>(WeightedLines::Run);
+  static const auto mix = Best<WeightedLines>(WeightedLines::Run);
   for (int64_t o = 0; o < table.outer; ++o, src += table.in * table.inner, dst += table.out * table.inner) {
     mix(src, table.inner, table.cells.data(), table.weights_f32.data(), table.taps, table.out, dst);
     for (int64_t x = 0; x < table.out; ++x) {

@@ -38,7 +38,7 @@ bool Recognize(Graph& graph, NodeId id) {
   if (OpIf<ir::Reshape>(graph, before) == nullptr || OpIf<ir::Reshape>(graph, after) == nullptr) return false;
   const ValueId src = graph.node(before).inputs[0];
   const Shape shape = graph.value(src).shape, grouped = graph.value(graph.node(id).outputs[0]).shape;
-  if (shape.size() < 3 || grouped[0] != shape[0] || grouped[1] < 1 || shape[1] % grouped[1] != 0 ||
+  if (shape.size() < 3 || shape.size() > 5 || grouped[0] != shape[0] || grouped[1] < 1 || shape[1] % grouped[1] != 0 ||
       graph.value(graph.node(after).outputs[0]).shape != shape) {
     return false;
   }

@@ -42,7 +42,6 @@ kernels::Kernel SplitChannels(int64_t positions, int64_t channels, const std::ve
     ForBlocks(positions, [&](int64_t first, int64_t last) {
       for (size_t i = 0; i < parts.size(); ++i) {
         auto* to = static_cast<uint8_t*>(out[i].data);
-        if (to == nullptr) continue;
         const int64_t bytes = parts[i].count * element_bytes;
         for (int64_t p = first; p < last; ++p)
           CopyRun(from + (p * channels + parts[i].first) * element_bytes, bytes, to + p * bytes);

@@ -1,6 +1,8 @@
 // Decides which chunks the kernel sums, and gives it weights, scales and the result's levels.
 #include "engine/plan/chunk_kernel.h"
 
+#include <string>
+
 #include "absl/strings/str_cat.h"
 
 namespace precis::plan {
@@ -19,13 +21,17 @@ std::optional<ChunkKernel> ChunkKernel::Fit(const Builder& b, ir::NodeId id, con
   const ir::Value &src = b.value(n.inputs[0]), &dst = b.value(n.outputs[0]);
   if (b.Stored(n.inputs[0]) != DataType::kU8 || src.shape.size() != 4) return std::nullopt;
   const DataType stored = b.Stored(n.outputs[0]);
-  // The kernel reads four channels at once: the last ones must not end within them.
-  const bool finishes = HasReluAtMost(n) && chunks.back().inputs.count % 4 == 0 &&
+  // The kernel reads four channels at once.
+  const auto reads_beyond_pixel = [&](const Chunk& chunk) {
+    return chunk.inputs.first + (chunk.inputs.count + 3) / 4 * 4 > src.shape[1];
+  };
+  const bool finishes = HasReluAtMost(n) && !reads_beyond_pixel(chunks.back()) &&
                         (stored == DataType::kF32 || IsInt8(stored)) && stored == dst.dtype;
   std::vector<ChannelRange> ranges;
   std::vector<float> scales;
   for (const Chunk& chunk : chunks) {
     if (chunk.is_last && !finishes) break;
+    if (reads_beyond_pixel(chunk)) return std::nullopt;
     ranges.push_back(chunk.inputs);
     for (float scale : chunk.weights.scales) scales.push_back(scale * src.quant->scale());
   }
@@ -41,11 +47,11 @@ std::optional<ChunkKernel> ChunkKernel::Fit(const Builder& b, ir::NodeId id, con
 void ChunkKernel::Emit(Builder& b, int source, int bias, int dst) const {
   const ir::Node& n = b.graph().node(id_);
   // Nodes may share weights and differ in what the kernel does of them.
-  const int weights =
-      b.UsePacked(n.inputs[1], absl::StrCat("windows of ", chunk_count_), sums_.packed_bytes(), [&](void* packed) {
-        const auto levels = b.value(n.inputs[1]).constant->As<int8_t>();
-        sums_.Pack(levels.data(), static_cast<int8_t*>(packed));
-      });
+  const std::string layout = absl::StrCat("windows ", chunk_count_, " of ", b.value(n.inputs[1]).quant->chunk);
+  const int weights = b.UsePacked(n.inputs[1], layout, sums_.packed_bytes(), [&](void* packed) {
+    const auto levels = b.value(n.inputs[1]).constant->As<int8_t>();
+    sums_.Pack(levels.data(), static_cast<int8_t*>(packed));
+  });
   QuantizedOperand y = {DataType::kF32, {}};
   if (const ir::Value& output = b.value(n.outputs[0]); finishes_node_ && IsInt8(output.dtype))
     y = {output.dtype, *output.quant};

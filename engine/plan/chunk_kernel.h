@@ -2,9 +2,11 @@
 #define PRECIS_ENGINE_PLAN_CHUNK_KERNEL_H_
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/plan/builder.h"
+#include "engine/plan/channel_kernels.h"
 #include "engine/plan/window_sums.h"
 
 namespace precis::plan {
@@ -17,7 +19,7 @@ struct Chunk {
 };
 
 // Sums the chunks of a convolution by one kernel (WindowSums): all of them, bias and quantization of the result included, where no more than a
-// Relu follows; else all but the last, which a primitive finishes with what follows the sum.
+// Relu follows and the result is f32, u8 or s8; else all but the last, which a primitive finishes with what follows the sum.
 class ChunkKernel {
  public:
   // For a source without a zero point, or with one that the bias makes up for. nullopt where the kernel does not fit or the CPU has none.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "engine/plan/channel_kernels.h"
 #include "engine/plan/geometry.h"
 
 namespace precis::plan {
@@ -22,7 +23,6 @@ class ChunkedConv : public ChunkedNode {
  public:
   ChunkedConv(Builder& b, ir::NodeId id, const ir::Conv& op, const std::vector<Chunk>& chunks)
       : b_(b),
-        id_(id),
         n_(b.graph().node(id)),
         src_(b.value(n_.inputs[0])),
         weights_(b.value(n_.inputs[1])),
@@ -42,11 +42,11 @@ class ChunkedConv : public ChunkedNode {
                        });
     FoldZeroPoint(chunks.size() - (ends_as_product_ ? 0 : 1));
     if (src_.quant->zero_point() == 0 || (is_pointwise_ && !bias_values_.empty()))
-      kernel_ = ChunkKernel::Fit(b_, id_, window_, chunks);
+      kernel_ = ChunkKernel::Fit(b_, id, window_, chunks);
     Cut(chunks);
   }
 
-  // What the kernel does of the node; sets out the sources of the other chunks.
+  // The kernel and what it reads.
   std::optional<KernelChunks> TakeKernel() {
     std::optional<KernelChunks> taken;
     if (kernel_) {
@@ -184,7 +184,6 @@ class ChunkedConv : public ChunkedNode {
   }
 
   Builder& b_;
-  const ir::NodeId id_;
   const ir::Node& n_;
   const ir::Value &src_, &weights_, &dst_;
   const ir::ValueId bias_;

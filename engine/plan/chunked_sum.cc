@@ -100,7 +100,7 @@ absl::Status EmitChunks(Builder& b, ir::NodeId id, const std::vector<Chunk>& chu
   if (kernel && kernel->kernel.finishes_node()) {
     const int dst = b.Define(output, {sums.get_dims(), DnnlType(stored), sums.get_strides()});
     kernel->kernel.Emit(b, kernel->source, kernel->bias, dst);
-    return EmitPostOps(b, id, n.post_ops.size(), dst);
+    return absl::OkStatus();
   }
   const size_t by_kernel = kernel ? kernel->kernel.chunk_count() : 0;
   std::vector<ChunkStep> steps;

@@ -10,7 +10,6 @@
 
 #include "engine/plan/chunk_kernel.h"
 #include "engine/plan/post_ops.h"
-#include "engine/plan/quantized_kernels.h"
 
 namespace precis::plan {
 

@@ -223,7 +223,11 @@ int Builder::ConstantMemory(ValueId id) {
     auto wide = std::make_shared<Tensor>(DataType::kF32, tensor->shape());
     const std::vector<float> values = ToFloat(tensor->view());
     std::copy(values.begin(), values.end(), wide->As<float>().begin());
-    return HeldConstant({wide, wide->data()}, RowMajor(tensor->shape(), stored));
+    plan_.constants.push_back(wide);
+    plan_.weight_bytes += static_cast<int64_t>(wide->size_bytes());
+    const int buffer = NewBuffer(Storage::kConstant, 0);
+    buffers_[static_cast<size_t>(buffer)].constant = wide->data();
+    return NewMemory(buffer, stored, tensor->shape(), RowMajor(tensor->shape(), stored));
   }
   const int buffer = NewBuffer(Storage::kConstant, 0);
   buffers_[static_cast<size_t>(buffer)].constant = tensor->data();

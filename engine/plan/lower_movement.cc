@@ -55,19 +55,18 @@ absl::Status EmitChannelRanges(Builder& b, ir::NodeId id, const std::vector<Chan
   const ir::ValueId src = n.inputs[0];
   const Shape& shape = b.value(src).shape;
   const DataType stored = b.Stored(src);
-  if (DnnlType(stored) == dnnl::memory::data_type::undef || shape.size() < 3 || NumElements(shape) == 0)
+  if (DnnlType(stored) == dnnl::memory::data_type::undef || shape.size() < 3 || NumElements(shape) == 0 ||
+      !DenseOrder(b.LayoutOf(src)))  // which oneDNN's descriptors cannot have above their largest rank
     return absl::UnimplementedError("");
   const Desc layout = ChannelsLast(shape, stored);
   if (b.LayoutOf(src) != layout || layout == RowMajor(shape, stored)) return absl::UnimplementedError("");
   for (ir::ValueId v : n.outputs) {
-    if (v == ir::kNoValue) continue;
     if (b.Stored(v) != stored || b.value(v).quant != b.value(src).quant || NumElements(b.value(v).shape) == 0)
       return absl::UnimplementedError("");
   }
   const int whole = b.Use(src, layout);
   std::vector<int> parts;
-  for (ir::ValueId v : n.outputs)
-    parts.push_back(v == ir::kNoValue ? -1 : b.Define(v, ChannelsLast(b.value(v).shape, stored)));
+  for (ir::ValueId v : n.outputs) parts.push_back(b.Define(v, ChannelsLast(b.value(v).shape, stored)));
   b.EmitKernel(SplitChannels(NumElements(shape) / shape[1], shape[1], ranges, static_cast<int64_t>(SizeOf(stored))),
                {whole}, std::move(parts), "channels");
   return absl::OkStatus();
@@ -77,8 +76,7 @@ absl::Status EmitChannelRanges(Builder& b, ir::NodeId id, const std::vector<Chan
 
 absl::Status LowerSplit(Builder& b, ir::NodeId id, const ir::Split& op) {
   const ir::Node& n = b.graph().node(id);
-  const auto rank = static_cast<int64_t>(b.value(n.inputs[0]).shape.size());
-  if ((op.axis < 0 ? op.axis + rank : op.axis) != 1) return absl::UnimplementedError("");
+  if (op.axis != 1) return absl::UnimplementedError("");
   std::vector<ChannelRange> ranges;
   int64_t first = 0;
   for (ir::ValueId v : n.outputs) {

@@ -17,7 +17,8 @@ absl::Status EmitGroupNorm(Builder& b, ir::NodeId id, int64_t groups, float epsi
   const auto type = b.Stored(src);
   const Desc to(shape, DnnlType(b.Stored(output)), dnnl::memory::format_tag::any);
   // The kernel for channels last computes a group's channels at once: few of them leave it slower than the other one with its reorders
-  // (Zen 4, 64 channels at 56x56: 386 us at 4 a group, 189 at 8; row-major 138, and some 60 for reorders).
+  // (Zen 4, 64 channels at 56x56: 386 us at 4 a group, 189 at 8; row-major 138, and some 60 for reorders). One channel a group has a kernel
+  // of its own, which computes all channels at once.
   std::vector<Desc> layouts = {b.LayoutOf(src), ChannelsLast(shape, type), RowMajor(shape, type)};
   if (groups < shape[1] && shape[1] / groups < 8) std::swap(layouts.front(), layouts.back());
   const auto pd = FirstFast(layouts, [&](const Desc& from) {

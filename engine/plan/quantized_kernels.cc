@@ -71,7 +71,7 @@ void Narrow(const QuantizedOperand& o, const float* x, void* q, int64_t offset, 
 }
 
 constexpr int64_t kBlock = 1024;     // two buffers of it fit in the first-level cache
-constexpr int64_t kRepeated = 4096;  // the longest operand that is
+constexpr int64_t kRepeated = 4096;  // the longest second operand that is widened ahead and repeated
 
 }  // namespace
 

@@ -6,7 +6,6 @@
 // x_f32 = scale * (x_q - zero_point); results are rounded to nearest, ties to even, and saturated.
 
 #include <cstdint>
-#include <vector>
 
 #include "engine/ir/graph.h"
 #include "engine/kernels/kernel.h"

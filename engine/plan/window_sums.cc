@@ -9,6 +9,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "engine/plan/cpu_features.h"
@@ -31,6 +32,7 @@ struct Operands {
   const uint8_t* image;   // from the chunk's first channel on
   const int8_t* weights;  // of a block of output channels
   const float* scales;
+  int64_t line;  // where the windows of the tile's line begin, in pixels
   int64_t channels, pixel_stride, quads;
   int64_t chunk_bytes;  // of the block's weights: where those of the next chunk are
 };
@@ -70,7 +72,7 @@ PRECIS_VNNI_INLINE void AddCells(std::array<Row<kColumns>, kRows>& sums, const s
                                  const Operands& o, std::index_sequence<kRow...>,
                                  std::index_sequence<kColumn...> columns) {
   for (const WindowTile::Cell& cell : cells) {
-    const uint8_t* source = o.image + cell.source * o.channels;
+    const uint8_t* source = o.image + (o.line + cell.source) * o.channels;
     const int8_t* weights = o.weights + cell.index * o.quads * static_cast<int64_t>(sizeof(Row<kColumns>));
     const uint8_t* const end = source + o.quads * kQuad;
     do {
@@ -142,7 +144,8 @@ PRECIS_VNNI void FinishRow(const Finish& f, const float* totals, const float* bi
     __m512 x = _mm512_load_ps(totals + i);
     if (bias != nullptr) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, bias + i));
     x = _mm512_fmadd_ps(x, _mm512_set1_ps(f.scale), _mm512_set1_ps(f.zero));
-    x = _mm512_min_ps(_mm512_max_ps(x, _mm512_set1_ps(f.lowest)), _mm512_set1_ps(f.highest));
+    // In this order a NaN stays one.
+    x = _mm512_min_ps(_mm512_set1_ps(f.highest), _mm512_max_ps(_mm512_set1_ps(f.lowest), x));
     if (f.type == DataType::kF32) {
       _mm512_mask_storeu_ps(static_cast<float*>(y) + at + i, mask, x);
     } else {  // to nearest, ties to even: the default mode
@@ -179,23 +182,22 @@ std::pair<int64_t, int64_t> RangeOf(const std::vector<int64_t>& starts, int64_t 
   return {starts[static_cast<size_t>(i)], starts[static_cast<size_t>(i) + 1]};
 }
 
-// The tile of result cells [first, last) of line `oy`; nullopt when the padding takes more than one cell at one end.
-std::optional<WindowTile> TileOf(const Shape& images, const ir::Window& window, int64_t out_w, int64_t oy,
+// Cells `first` to `last` of a line of the result whose windows have lines `ky_first` to `ky_last` inside the image; nullopt when the padding cuts
+// more than one of them.
+std::optional<WindowTile> TileOf(int64_t width, const ir::Window& window, int64_t ky_first, int64_t ky_last,
                                  int64_t first, int64_t last) {
-  WindowTile tile{oy * out_w + first, last - first, {}, {}, {}};
-  for (int64_t ky = 0; ky < window.kernel[0]; ++ky) {
-    const int64_t y = oy * window.strides[0] - window.pads_begin[0] + ky * window.dilations[0];
-    if (y < 0 || y >= images[2]) continue;
+  WindowTile tile{first, last - first, {}, {}, {}};
+  for (int64_t ky = ky_first; ky < ky_last; ++ky) {
     for (int64_t kx = 0; kx < window.kernel[1]; ++kx) {
       const int64_t shift = kx * window.dilations[1] - window.pads_begin[1];
       const auto x = [&](int64_t ox) { return ox * window.strides[1] + shift; };
       int64_t begin = first, end = last;
       while (begin < end && x(begin) < 0) ++begin;
-      while (begin < end && x(end - 1) >= images[3]) --end;
+      while (begin < end && x(end - 1) >= width) --end;
       if (begin == end) continue;
       if (begin - first + last - end > 1) return std::nullopt;
       auto& cells = begin > first ? tile.for_all_but_first : end < last ? tile.for_all_but_last : tile.for_all;
-      cells.push_back({y * images[3] + x(first), ky * window.kernel[1] + kx});
+      cells.push_back({ky * window.dilations[0] * width + x(first), ky * window.kernel[1] + kx});
     }
   }
   return tile;
@@ -205,7 +207,7 @@ std::optional<WindowTile> TileOf(const Shape& images, const ir::Window& window, 
 
 std::optional<WindowSums> WindowSums::Of(const Shape& images, const ir::Window& window, const Shape& out,
                                          int64_t outputs, std::vector<ChannelRange> chunks) {
-  if (!CpuHasAvx512Vnni() || CpuHasAmx() || images.size() != 4 || chunks.empty()) return std::nullopt;
+  if (!CpuHasAvx512Vnni() || CpuHasAmx() || chunks.empty()) return std::nullopt;
   WindowSums sums;
   sums.images_ = images;
   sums.window_cells_ = window.kernel[0] * window.kernel[1];
@@ -215,14 +217,24 @@ std::optional<WindowSums> WindowSums::Of(const Shape& images, const ir::Window& 
   sums.chunks_ = std::move(chunks);
   sums.block_starts_ = EvenStarts((outputs + kLanes - 1) / kLanes, kMaxColumns);
   const std::vector<int64_t> starts = EvenStarts(out[1], kMaxRows);
+  sums.tiles_per_line_ = std::ssize(starts) - 1;
+  std::map<std::pair<int64_t, int64_t>, int64_t> patterns;  // first of tiles_, by the window's lines inside the image
   for (int64_t oy = 0; oy < out[0]; ++oy) {
-    for (size_t i = 0; i + 1 < starts.size(); ++i) {
-      std::optional<WindowTile> tile = TileOf(images, window, out[1], oy, starts[i], starts[i + 1]);
+    const int64_t top = oy * window.strides[0] - window.pads_begin[0];
+    int64_t ky_first = 0, ky_last = window.kernel[0];
+    while (ky_first < ky_last && top + ky_first * window.dilations[0] < 0) ++ky_first;
+    while (ky_first < ky_last && top + (ky_last - 1) * window.dilations[0] >= images[2]) --ky_last;
+    const auto [pattern, is_new] = patterns.try_emplace({ky_first, ky_last}, std::ssize(sums.tiles_));
+    sums.lines_.push_back({pattern->second, top * images[3]});
+    if (!is_new) continue;
+    for (int64_t i = 0; i < sums.tiles_per_line_; ++i) {
+      const auto [first, last] = RangeOf(starts, i);
+      std::optional<WindowTile> tile = TileOf(images[3], window, ky_first, ky_last, first, last);
       if (!tile) return std::nullopt;
       sums.tiles_.push_back(*std::move(tile));
     }
   }
-  sums.tile_starts_ = EvenStarts(std::ssize(sums.tiles_), kTiles);
+  sums.group_starts_ = EvenStarts(out[0] * sums.tiles_per_line_, kTiles);
   return sums;
 }
 
@@ -271,32 +283,40 @@ struct WindowSums::Block {
   const Finish& finish;
 };
 
-void WindowSums::SumTiles(std::span<const WindowTile> tiles, const Block& block) const {
+void WindowSums::SumTiles(int64_t first, int64_t last, const Block& block) const {
   const int64_t width = block.columns * kLanes;
   alignas(64) float totals[kTiles * kMaxRows * kMaxColumns * kLanes] = {};
+  const auto tile_at = [&](int64_t i) -> const WindowTile& {
+    const Line& line = lines_[static_cast<size_t>(i / tiles_per_line_)];
+    return tiles_[static_cast<size_t>(line.first_tile + i % tiles_per_line_)];
+  };
   const int8_t* weights = block.weights;
   const float* scales = block.scales;
   for (const ChannelRange& chunk : chunks_) {
     const int64_t quads = QuadsOf(chunk), chunk_bytes = window_cells_ * quads * kQuad * width;
-    const Operands operands = {
-        block.image + chunk.first, weights, scales, images_[1], pixel_stride_, quads, chunk_bytes};
+    Operands operands = {block.image + chunk.first, weights, scales, 0, images_[1], pixel_stride_, quads, chunk_bytes};
     float* tile_totals = totals;
-    for (const WindowTile& tile : tiles) {
+    for (int64_t i = first; i < last; ++i) {
+      const WindowTile& tile = tile_at(i);
+      operands.line = lines_[static_cast<size_t>(i / tiles_per_line_)].source;
       FunctionFor(tile.rows, block.columns)(tile, operands, tile_totals);
       tile_totals += tile.rows * width;
     }
     weights += chunk_bytes;
     scales += block_starts_.back() * kLanes;
   }
+  const int64_t line_cells = positions_ / std::ssize(lines_);
   const float* row_totals = totals;
-  for (const WindowTile& tile : tiles) {
+  for (int64_t i = first; i < last; ++i) {
+    const WindowTile& tile = tile_at(i);
+    const int64_t cell = i / tiles_per_line_ * line_cells + tile.first;
     for (int64_t row = 0; row < tile.rows; ++row, row_totals += width)
-      FinishRow(block.finish, row_totals, block.bias, block.outputs, block.y, block.at + (tile.first + row) * outputs_);
+      FinishRow(block.finish, row_totals, block.bias, block.outputs, block.y, block.at + (cell + row) * outputs_);
   }
 }
 
 kernels::Kernel WindowSums::Sums(const QuantizedOperand& y, bool relu) const {
-  const int64_t blocks = std::ssize(block_starts_) - 1, groups = std::ssize(tile_starts_) - 1;
+  const int64_t blocks = std::ssize(block_starts_) - 1, groups = std::ssize(group_starts_) - 1;
   const int64_t bytes_per_vector = packed_bytes() / block_starts_.back();
   return [*this, blocks, groups, bytes_per_vector, finish = Finish(y, relu)](
              std::span<const TensorView> in, std::span<const kernels::MutableTensorView> out) {
@@ -305,10 +325,10 @@ kernels::Kernel WindowSums::Sums(const QuantizedOperand& y, bool relu) const {
       for (int64_t image = 0; image < images_[0]; ++image) {
         for (int64_t group = 0; group < groups; ++group) {
           const auto [start, end] = RangeOf(block_starts_, block);
-          const auto [first, last] = RangeOf(tile_starts_, group);
+          const auto [first, last] = RangeOf(group_starts_, group);
           const int64_t channel = start * kLanes;
           const auto* bias = static_cast<const float*>(in[3].data);
-          SumTiles(std::span(tiles_).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first)),
+          SumTiles(first, last,
                    {end - start, std::min(end * kLanes, outputs_) - channel,
                     static_cast<const uint8_t*>(in[0].data) + image * images_[1] * images_[2] * images_[3],
                     static_cast<const int8_t*>(in[1].data) + start * bytes_per_vector,

@@ -52,6 +52,30 @@ TEST_F(RecognizeGroupNormTest, LeavesParametersOfAnotherShapeBehind) {
   EXPECT_THAT(Ops(), ElementsAre("GroupNorm", "Mul"));
 }
 
+TEST_F(RecognizeGroupNormTest, ConstantsThatOthersReadStayAsTheyAre) {
+  const ir::ValueId ones = Constant({3}, {1, 2, 3});
+  const auto norm = [&](std::vector<int64_t> result) {
+    const ir::ValueId grouped = Node(ir::Reshape{}, {x_, Int64s({2, 3, -1})});
+    return Node(ir::Reshape{}, {Node(ir::InstanceNorm{1e-3f}, {grouped, ones, ones}), Int64s(std::move(result))});
+  };
+  Output(Affine(norm({2, 6, 4, 5}), {6, 1, 1}));
+  Output(norm({2, 6, 20}));
+  EXPECT_EQ(Run(RecognizeGroupNorm), 1);
+}
+
+TEST_F(RecognizeGroupNormTest, ParametersBehindAnOutputStayOutside) {
+  const ir::ValueId norm = Normalized(x_, 2, 3, {2, 6, 4, 5});
+  Output(norm);
+  Output(Affine(norm, {6, 1, 1}));
+  EXPECT_EQ(Run(RecognizeGroupNorm), 1);
+  EXPECT_THAT(Ops(), ElementsAre("GroupNorm", "Mul", "Add"));
+}
+
+TEST_F(RecognizeGroupNormTest, NotAboveTheRankThatAGroupNormHasAKernelFor) {
+  Output(Normalized(Input({1, 4, 2, 2, 2, 2}), 1, 2, {1, 4, 2, 2, 2, 2}));
+  EXPECT_EQ(Run(RecognizeGroupNorm), 0);
+}
+
 TEST_F(RecognizeGroupNormTest, NotWhenGroupsCutAChannel) {
   Output(Normalized(x_, 2, 4, {2, 6, 4, 5}));
   EXPECT_EQ(Run(RecognizeGroupNorm), 0);

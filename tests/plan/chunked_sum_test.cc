@@ -4,8 +4,10 @@
 #include <cmath>
 #include <functional>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "engine/base/float16.h"
 #include "engine/plan/cpu_features.h"
 #include "engine/plan/plan.h"
@@ -31,7 +33,36 @@ struct ChunkedCase {
   bool residual = false;  // f32, followed by Relu
   DataType output = DataType::kF32;
   Shape bias_shape = {};  // default: one number per output channel
+  bool relu = false;      // without a residual
 };
+
+// Cases that ChunkKernel takes, where the CPU has it.
+bool IsForKernel(const ChunkedCase& c) {
+  static const absl::flat_hash_set<std::string> kNames = {"Pointwise",
+                                                          "PointwiseUnevenChunks",
+                                                          "PointwiseStrideTwo",
+                                                          "PointwiseWithZeroPoint",
+                                                          "PointwiseWithZeroPointWithoutBias",
+                                                          "SmallImage",
+                                                          "SmallImageStrideTwo",
+                                                          "SmallImageWithoutBias",
+                                                          "LargeImage",
+                                                          "LargeImageBatchOfThree",
+                                                          "WideImageOddOutputs",
+                                                          "TilesOfEight",
+                                                          "LinesOfTwo",
+                                                          "LinesOfThree",
+                                                          "ManyOutputs",
+                                                          "TallWindow",
+                                                          "PaddedAtTheEndOnly",
+                                                          "DilatedWithoutPadding",
+                                                          "WindowOverTheEdgesOfASingleCell"};
+  return std::any_of(kNames.begin(), kNames.end(), [&](const std::string& name) {
+    const absl::string_view rest = absl::StripPrefix(c.name, name);
+    return rest.size() < c.name.size() && (rest.empty() || absl::StartsWith(rest, "To") ||
+                                           absl::StartsWith(rest, "Relu") || absl::StartsWith(rest, "Residual"));
+  });
+}
 
 void PrintTo(const ChunkedCase& c, std::ostream* os) { *os << c.name; }
 
@@ -75,6 +106,16 @@ std::vector<ChunkedCase> Cases() {
       {"WideImageOddOutputs", {2, 42, 6, 19}, {37, 42, 3, 3}, 13, ConvOf(three)},
       {"WideWindow", {1, 40, 9, 9}, {24, 40, 5, 5}, 12, ConvOf(SquareWindow({5, 5}, 1, 2))},
       {"WindowOverTheEdgesOfASingleCell", {1, 40, 1, 1}, {24, 40, 3, 3}, 12, ConvOf(three)},
+      {"TilesOfEight", {1, 64, 5, 16}, {48, 64, 3, 3}, 28, ConvOf(three)},
+      {"LinesOfTwo", {2, 32, 4, 2}, {16, 32, 3, 3}, 12, ConvOf(three)},
+      {"LinesOfThree", {1, 32, 3, 3}, {20, 32, 3, 3}, 12, ConvOf(three)},
+      {"ManyOutputs", {1, 64, 7, 7}, {100, 64, 3, 3}, 28, ConvOf(three)},
+      {"SmallImageWithoutBias", {1, 64, 7, 7}, {48, 64, 3, 3}, 28, ConvOf(three), DataType::kU8, 0, false},
+      {"TallWindow", {1, 32, 9, 6}, {24, 32, 7, 1}, 12, ConvOf({{7, 1}, {1, 1}, {1, 1}, {3, 0}, {3, 0}})},
+      {"FlatWindow", {1, 32, 6, 9}, {24, 32, 1, 7}, 12, ConvOf({{1, 7}, {1, 1}, {1, 1}, {0, 3}, {0, 3}})},
+      {"PaddedAtTheEndOnly", {1, 32, 8, 12}, {24, 32, 3, 3}, 12, ConvOf({{3, 3}, {2, 2}, {1, 1}, {0, 0}, {1, 1}})},
+      {"DilatedWithoutPadding", {1, 32, 9, 11}, {24, 32, 3, 3}, 12, ConvOf(SquareWindow({3, 3}, 1, 0, 2))},
+      {"ChunkOfFewChannels", {1, 3, 12, 12}, {16, 3, 3, 3}, 1, ConvOf(three)},
       {"SignedSource", {1, 64, 28, 28}, {32, 64, 3, 3}, 28, ConvOf(three), DataType::kS8},
       {"SignedSourceSmallImage", {1, 64, 7, 7}, {32, 64, 3, 3}, 28, ConvOf(three), DataType::kS8},
       {"Whole", {1, 64, 9, 9}, {32, 64, 3, 3}, 64, ConvOf(three), DataType::kU8, 20},
@@ -104,6 +145,15 @@ std::vector<ChunkedCase> Cases() {
   };
   for (size_t i = 0, n = cases.size(); i < n; ++i) {
     ChunkedCase c = cases[i];
+    for (DataType type : {DataType::kU8, DataType::kS8}) {
+      for (const bool relu : {false, true}) {
+        c.output = type;
+        c.relu = relu;
+        c.name = absl::StrCat(cases[i].name, relu ? "Relu" : "", "To", Name(type));
+        cases.push_back(c);
+      }
+    }
+    c = cases[i];
     c.residual = true;
     c.name = absl::StrCat(cases[i].name, "Residual");
     cases.push_back(c);
@@ -195,6 +245,10 @@ class ChunkedSumTest : public ::testing::TestWithParam<ChunkedCase> {
       p.real_inputs.push_back(residual.Clone());
       p.inputs.push_back(std::move(residual));
     }
+    if (c.relu) {
+      low.Fuse(y, ir::Unary{ir::UnaryKind::kRelu});
+      real.Fuse(ry, ir::Unary{ir::UnaryKind::kRelu});
+    }
     low.graph().value(y).dtype = c.output;
     low.Output(y);
     real.Output(ry);
@@ -203,11 +257,20 @@ class ChunkedSumTest : public ::testing::TestWithParam<ChunkedCase> {
     return p;
   }
 
-  // The output's levels cover what the network gives.
-  static void SetOutputLevels(ir::Graph& graph, DataType type, float largest) {
-    if (!IsInt8(type)) return;
-    graph.value(graph.outputs[0].value).quant =
-        ir::QuantParams{{largest / (type == DataType::kU8 ? 255.0f : 127.0f)}, {}, -1};
+  // The output's levels cover what the network gives, on both sides of 0 where it is not Relu's.
+  static void SetOutputLevels(ir::Graph& graph, const ChunkedCase& c, float largest) {
+    if (!IsInt8(c.output)) return;
+    const bool positive = c.relu || c.residual;
+    const int32_t zero = c.output == DataType::kS8 ? -5 : positive ? 77 : 128;
+    const int32_t levels = c.output == DataType::kU8 ? 255 - zero : positive ? 127 - zero : 122;
+    graph.value(graph.outputs[0].value).quant = ir::QuantParams{{largest / static_cast<float>(levels)}, {zero}, -1};
+  }
+
+  // The level, not rounded, of a real number.
+  static double LevelOf(const ir::Graph& graph, const ChunkedCase& c, float real) {
+    const ir::QuantParams& q = *graph.value(graph.outputs[0].value).quant;
+    const double level = static_cast<double>(real) / static_cast<double>(q.scale()) + q.zero_point();
+    return c.output == DataType::kU8 ? std::clamp(level, 0.0, 255.0) : std::clamp(level, -128.0, 127.0);
   }
 };
 
@@ -220,14 +283,13 @@ TEST_P(ChunkedSumTest, IntegersInsideAChunkAreExact) {
   float largest = 1;
   for (float x : w) largest = std::max(largest, std::abs(x));
   ASSERT_LT(largest, 0x1p24f) << "f32 does not hold the exact sums";
-  SetOutputLevels(p.levels, c.output, largest);
+  SetOutputLevels(p.levels, c, largest);
   const auto got = RunPlan(p.levels, p.inputs);
   ASSERT_TRUE(got.ok()) << got.status();
   const std::vector<float> g = ToFloat(got->front().view());
   for (size_t i = 0; i < w.size(); ++i) {
     if (IsInt8(c.output)) {
-      const double level = w[i] / static_cast<double>(largest) * (c.output == DataType::kU8 ? 255 : 127);
-      ASSERT_LE(std::abs(static_cast<double>(g[i]) - level), 0.5 + 1e-4) << "at " << i;
+      ASSERT_LE(std::abs(static_cast<double>(g[i]) - LevelOf(p.levels, c, w[i])), 0.5 + 1e-4) << "at " << i;
     } else if (c.output == DataType::kBF16) {
       ASSERT_LE(std::abs(g[i] - w[i]), 0x1p-8f * std::abs(w[i])) << "at " << i;
     } else if (c.output == DataType::kF16) {
@@ -246,7 +308,7 @@ TEST_P(ChunkedSumTest, EachChunkHasItsOwnScales) {
   const auto w = want->front().As<float>();
   float largest = 1;
   for (float x : w) largest = std::max(largest, std::abs(x));
-  SetOutputLevels(p.levels, c.output, largest);
+  SetOutputLevels(p.levels, c, largest);
   const auto got = RunPlan(p.levels, p.inputs, /*threads=*/2);
   ASSERT_TRUE(got.ok()) << got.status();
   const std::vector<float> g = ToFloat(got->front().view());
@@ -254,8 +316,7 @@ TEST_P(ChunkedSumTest, EachChunkHasItsOwnScales) {
   const float ulps = 64 * 0x1p-24f * std::max(largest, 1000.0f);
   for (size_t i = 0; i < w.size(); ++i) {
     if (IsInt8(c.output)) {
-      const double level = w[i] / static_cast<double>(largest) * (c.output == DataType::kU8 ? 255 : 127);
-      ASSERT_LE(std::abs(static_cast<double>(g[i]) - level), 0.51) << "at " << i;
+      ASSERT_LE(std::abs(static_cast<double>(g[i]) - LevelOf(p.levels, c, w[i])), 0.51) << "at " << i;
     } else if (c.output == DataType::kBF16) {
       ASSERT_LE(std::abs(g[i] - w[i]), 0x1p-8f * std::abs(w[i]) + ulps) << "at " << i;
     } else if (c.output == DataType::kF16) {
@@ -269,7 +330,7 @@ TEST_P(ChunkedSumTest, EachChunkHasItsOwnScales) {
 TEST_P(ChunkedSumTest, NoChunkRunsOnAReferenceImplementation) {
   if (!GetParam().bias_shape.empty()) GTEST_SKIP() << "oneDNN has no fast product with a bias per row";
   Pair p = Make(GetParam(), false);
-  SetOutputLevels(p.levels, GetParam().output, 100);
+  SetOutputLevels(p.levels, GetParam(), 100);
   plan::WeightStore store;
   const auto plan = plan::BuildPlan(p.levels, {}, store);
   ASSERT_TRUE(plan.ok()) << plan.status();
@@ -277,6 +338,9 @@ TEST_P(ChunkedSumTest, NoChunkRunsOnAReferenceImplementation) {
     EXPECT_FALSE(layer.slow_reference) << layer.implementation;
     EXPECT_NE(layer.implementation, "plain");
   }
+  const bool has_kernel = plan::CpuHasAvx512Vnni() && !plan::CpuHasAmx();
+  EXPECT_EQ(absl::StrContains((*plan)->layers[0].implementation, "windows:"), has_kernel && IsForKernel(GetParam()))
+      << (*plan)->layers[0].implementation;
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ChunkedSumTest, ::testing::ValuesIn(Cases()),

@@ -128,6 +128,29 @@ void AddViewCases(std::vector<OperatorCase>& cases) {
         b.Output(b.Conv(mixed, 16, SquareWindow({1, 1})));
       },
       3);
+  add(
+      "SplitUnevenlyOfBatches",
+      [](GraphBuilder& b) {
+        const ValueId y = b.Conv(b.Input({2, 16, 6, 6}), 32, SquareWindow({3, 3}, 1, 1));
+        const auto parts = b.Nodes(ir::Split{1, 2}, {y, b.Ints({5, 27})}, 2);
+        b.Output(b.Conv(parts[1], 8, SquareWindow({1, 1})));
+        b.Output(parts[0]);
+      },
+      3);
+  // Above the ranks that oneDNN has descriptors for.
+  cases.push_back({.name = "View_SplitOfHighRank",
+                   .build =
+                       [](GraphBuilder& b) {
+                         const ValueId x = b.Input({1, 4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2});
+                         const auto parts = b.Nodes(ir::Split{1, 2}, {x}, 2);
+                         b.Output(parts[0]);
+                         b.Output(parts[1]);
+                       },
+                   .int8 = false,
+                   .narrow = false});
+  add("SliceOfConvolutionFromItsEnd", [](GraphBuilder& b) {
+    b.Output(b.Node(ir::Slice{}, {Convolved(b), b.Ints({-7}), b.Ints({1000}), b.Ints({-3})}));
+  });
   add("PixelShuffle", [](GraphBuilder& b) { b.Output(b.Node(ir::DepthToSpace{2}, {Convolved(b)})); });
   add("SliceOfConvolution",
       [](GraphBuilder& b) { b.Output(b.Node(ir::Slice{}, {Convolved(b), b.Ints({4}), b.Ints({20}), b.Ints({1})})); });
