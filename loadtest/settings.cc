@@ -154,8 +154,7 @@ Parser::Parser(Settings* settings)
   input->add_option("--seed", settings->source.seed, "Where random inputs and arrivals begin");
   settings->source.preprocessing.Register(input);
 
-  CLI::App* tls = app->add_option_group("TLS");
-  cli::AddTlsFlags(tls, &settings->tls);
+  cli::AddTlsFlags(app, &settings->tls);
 
   app->add_flag("--json", settings->json, "Print one JSON object on one line");
   app->add_flag("--csv", settings->csv, "Print a heading and a line for each result");

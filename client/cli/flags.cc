@@ -22,17 +22,16 @@ CLI::Option* AddDurationFlag(CLI::App* app, const std::string& name, absl::Durat
 }
 
 void AddTlsFlags(CLI::App* app, client::TlsOptions* tls) {
-  app->add_flag("--tls", tls->use_tls, "Speak TLS, trusting the system's certificate authorities");
-  app->add_option("--tls-ca", tls->ca_file, "Speak TLS, trusting these (PEM)")
-      ->type_name("FILE")
-      ->envname("PRECIS_TLS_CA");
-  app->add_option("--tls-cert", tls->cert_file, "This client's certificate (PEM)")
-      ->type_name("FILE")
-      ->envname("PRECIS_TLS_CERT");
-  app->add_option("--tls-key", tls->key_file, "Its private key (PEM)")->type_name("FILE")->envname("PRECIS_TLS_KEY");
-  app->add_option("--tls-server-name", tls->server_name, "Name that the server's certificate must bear")
-      ->type_name("NAME")
-      ->envname("PRECIS_TLS_SERVER_NAME");
+  // A group of their own in the help, but no option group: CLI11 reads the environment for one only once a flag of it was given.
+  const auto add = [app](const std::string& name, std::string& file, const std::string& help, const char* variable) {
+    return app->add_option(name, file, help)->type_name("FILE")->envname(variable)->group("TLS");
+  };
+  app->add_flag("--tls", tls->use_tls, "Speak TLS, trusting the system's certificate authorities")->group("TLS");
+  add("--tls-ca", tls->ca_file, "Speak TLS, trusting these (PEM)", "PRECIS_TLS_CA");
+  add("--tls-cert", tls->cert_file, "This client's certificate (PEM)", "PRECIS_TLS_CERT");
+  add("--tls-key", tls->key_file, "Its private key (PEM)", "PRECIS_TLS_KEY");
+  add("--tls-server-name", tls->server_name, "Name that the server's certificate must bear", "PRECIS_TLS_SERVER_NAME")
+      ->type_name("NAME");
 }
 
 }  // namespace precis::cli

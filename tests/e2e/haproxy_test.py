@@ -31,7 +31,7 @@ class HaproxyTest(unittest.TestCase):
         subprocess.run([DEPLOY / "make_certificates", self.folder / "tls"], check=True, capture_output=True)
         add_model(self.folder / "models", "two", two_inputs_file())
         self.replicas = [self.start_replica() for _ in range(REPLICAS)]
-        self.start_haproxy()
+        self.start_haproxy([replica.target for replica in self.replicas])
 
     def start_replica(self) -> Precisd:
         tls = self.folder / "tls"
@@ -41,8 +41,8 @@ class HaproxyTest(unittest.TestCase):
         self.addCleanup(server.process.send_signal, signal.SIGINT)  # no grace
         return server
 
-    def start_haproxy(self):
-        """The file as it is, but for its ports and its folder."""
+    def start_haproxy(self, targets: list[str], up: int = REPLICAS):
+        """The file as it is, but for its ports and its folder; the first `up` targets are there."""
         self.port, self.statistics_port = free_port(), free_port()
         text = (DEPLOY / "haproxy.cfg").read_text()
         for old, new in (("/etc/haproxy/tls", str(self.folder / "tls")), ("bind :8001 ", f"bind 127.0.0.1:{self.port} "),
@@ -51,14 +51,14 @@ class HaproxyTest(unittest.TestCase):
             text = text.replace(old, new)
         file = self.folder / "haproxy.cfg"
         file.write_text(text)
-        environment = dict(os.environ) | {f"PRECIS_{index + 1}": replica.target for index, replica in enumerate(self.replicas)}
+        environment = dict(os.environ) | {f"PRECIS_{index + 1}": target for index, target in enumerate(targets)}
         checked = subprocess.run([HAPROXY, "-c", "-f", file], env=environment, capture_output=True, text=True, check=False)
         self.assertEqual((checked.returncode, re.findall(r"WARNING|ALERT", checked.stderr)), (0, []), checked.stderr)
         with open(self.folder / "haproxy.log", "w") as log:
             self.haproxy = subprocess.Popen([HAPROXY, "-db", "-f", file], env=environment, stdout=log, stderr=log)
         self.addCleanup(self.haproxy.wait)
         self.addCleanup(self.haproxy.kill)
-        self.wait_for(lambda: self.states() == ["UP"] * REPLICAS)
+        self.wait_for(lambda: self.states()[:up] == ["UP"] * up)
 
     def rows(self) -> list[dict[str, str]]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.statistics_port}/;csv", timeout=10) as answer:
@@ -100,6 +100,15 @@ class HaproxyTest(unittest.TestCase):
             np.testing.assert_array_equal(self.infer(client), np.full((1, 4), 6, np.float32))
         self.assertEqual(sum(self.answered()), 90)
         self.assertGreaterEqual(min(self.answered()), 25)
+
+    def test_a_replica_whose_name_is_not_known_keeps_no_other_from_being_served(self):
+        self.haproxy.kill()
+        self.haproxy.wait()
+        self.start_haproxy([replica.target for replica in self.replicas[:2]] + ["precis-3.invalid:8001"], up=2)
+        client = self.client()
+        for _ in range(20):
+            self.infer(client)
+        self.assertEqual(sum(self.answered()), 20)
 
     def test_a_replica_that_drains_gets_no_more_requests_and_none_is_lost(self):
         client = self.client()

@@ -94,6 +94,15 @@ class TlsTest(unittest.TestCase):
         self.assertEqual(self.health(server, ca).returncode, 1)
         self.assertEqual(self.health(server, ca, f"--tls-cert={other_cert}", f"--tls-key={other_key}").returncode, 1)
 
+    def test_certificates_may_come_from_the_environment(self):
+        cert, key = self.authority.issue("client")
+        server = self.start(f"--tls_client_ca={self.authority.cert}")
+        environment = dict(os.environ) | {"PRECIS_TLS_CA": str(self.authority.cert), "PRECIS_TLS_CERT": str(cert), "PRECIS_TLS_KEY": str(key)}
+        for command in (["precis", f"--server={server.target}", "health"],
+                        ["precis_loadtest", f"--target={server.target}", "--model=two", "--concurrency=1", "--duration=200ms", "--warmup=100ms"]):
+            done = subprocess.run([str(BINARIES / command[0]), *command[1:]], env=environment, capture_output=True, text=True, check=False, timeout=60)
+            self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
+
     def wait_for(self, what: str, condition) -> None:
         end = time.monotonic() + 30
         while not condition():
