@@ -217,7 +217,7 @@ absl::StatusOr<std::unique_ptr<SampleSet>> OpenImageArray(const fs::path& folder
 absl::Status CheckInputs(const std::map<std::string, Tensor>& inputs, const client::ModelMetadata& metadata,
                          const std::string& where) {
   for (const auto& [name, tensor] : inputs) {
-    const auto is_named = [&name = name](const client::TensorMetadata& input) { return input.name == name; };
+    const auto is_named = [&wanted = name](const client::TensorMetadata& input) { return input.name == wanted; };
     if (std::none_of(metadata.inputs.begin(), metadata.inputs.end(), is_named)) {
       return UsageError(absl::StrCat(where, ": model \"", metadata.name, "\" has no input \"", name, "\""));
     }

@@ -9,7 +9,6 @@ namespace precis::passes {
 namespace {
 
 using ir::Graph;
-using ir::kNoNode;
 using ir::NodeId;
 using ir::ValueId;
 

@@ -18,7 +18,7 @@ namespace precis::plan {
 namespace {
 
 #define PRECIS_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
-#define PRECIS_VNNI_INLINE PRECIS_VNNI [[gnu::always_inline]] inline
+#define PRECIS_VNNI_INLINE PRECIS_VNNI __attribute__((always_inline)) inline
 
 constexpr int64_t kLanes = 16;  // of s32 and f32 in a vector
 constexpr int64_t kQuad = 4;    // channels that one product sums
