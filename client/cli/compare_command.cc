@@ -147,7 +147,7 @@ class CompareCommand final : public Command {
  private:
   // Loads what is not READY yet. Returns the model with all its variants.
   absl::StatusOr<client::ModelVariants> LoadMissing(Session& session) const {
-    PRECIS_ASSIGN_OR_RETURN(const client::ModelVariants before, ListOne(session));
+    PRECIS_ASSIGN_OR_RETURN(client::ModelVariants before, ListOne(session));
     bool changed = false;
     for (const std::string& variant : variants_) {
       const client::VariantStatus* status = Find(before, variant);

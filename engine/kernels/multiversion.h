@@ -10,15 +10,24 @@ enum class VectorIsa { kBaseline, kAvx2, kAvx512 };
 // Best of the three that this CPU has.
 VectorIsa CurrentVectorIsa();
 
+// Clang vectorizes at -O2 and does not know `optimize`.
+#if defined(__clang__)
+#define PRECIS_VECTORIZED
+#else
+#define PRECIS_VECTORIZED [[gnu::optimize("O3")]]
+#endif
+
 // Body has `[[gnu::always_inline]] static void Run(Args…)`; Best(Body::Run) is that loop for this CPU.
 template <typename Body, typename... Args>
 struct Multiversion {
-  [[gnu::optimize("O3")]] static void Baseline(Args... args) { Body::Run(args...); }
-  [[gnu::target("avx2,fma"), gnu::optimize("O3")]] static void Avx2(Args... args) { Body::Run(args...); }
-  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl"), gnu::optimize("O3")]] static void Avx512(Args... args) {
+  PRECIS_VECTORIZED static void Baseline(Args... args) { Body::Run(args...); }
+  PRECIS_VECTORIZED [[gnu::target("avx2,fma")]] static void Avx2(Args... args) { Body::Run(args...); }
+  PRECIS_VECTORIZED [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] static void Avx512(Args... args) {
     Body::Run(args...);
   }
 };
+
+#undef PRECIS_VECTORIZED
 
 template <typename Body, typename... Args>
 auto Best(void (*)(Args...)) -> void (*)(Args...) {

@@ -66,6 +66,7 @@ absl::Status EmitChannelRanges(Builder& b, ir::NodeId id, const std::vector<Chan
   }
   const int whole = b.Use(src, layout);
   std::vector<int> parts;
+  parts.reserve(n.outputs.size());
   for (ir::ValueId v : n.outputs) parts.push_back(b.Define(v, ChannelsLast(b.value(v).shape, stored)));
   b.EmitKernel(SplitChannels(NumElements(shape) / shape[1], shape[1], ranges, static_cast<int64_t>(SizeOf(stored))),
                {whole}, std::move(parts), "channels");

@@ -54,9 +54,9 @@ TEST_F(RecognizeGroupNormTest, LeavesParametersOfAnotherShapeBehind) {
 
 TEST_F(RecognizeGroupNormTest, ConstantsThatOthersReadStayAsTheyAre) {
   const ir::ValueId ones = Constant({3}, {1, 2, 3});
-  const auto norm = [&](std::vector<int64_t> result) {
+  const auto norm = [&](const std::vector<int64_t>& result) {
     const ir::ValueId grouped = Node(ir::Reshape{}, {x_, Int64s({2, 3, -1})});
-    return Node(ir::Reshape{}, {Node(ir::InstanceNorm{1e-3f}, {grouped, ones, ones}), Int64s(std::move(result))});
+    return Node(ir::Reshape{}, {Node(ir::InstanceNorm{1e-3f}, {grouped, ones, ones}), Int64s(result)});
   };
   Output(Affine(norm({2, 6, 4, 5}), {6, 1, 1}));
   Output(norm({2, 6, 20}));
