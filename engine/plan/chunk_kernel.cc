@@ -4,29 +4,20 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "engine/plan/post_ops.h"
 
 namespace precis::plan {
-namespace {
-
-bool HasReluAtMost(const ir::Node& n) {
-  return n.post_ops.empty() || (n.post_ops.size() == 1 && n.post_ops[0].kind == ir::PostOp::Kind::kUnary &&
-                                n.post_ops[0].unary.kind == ir::UnaryKind::kRelu);
-}
-
-}  // namespace
 
 std::optional<ChunkKernel> ChunkKernel::Fit(const Builder& b, ir::NodeId id, const ir::Window& window,
                                             const std::vector<Chunk>& chunks) {
   const ir::Node& n = b.graph().node(id);
   const ir::Value &src = b.value(n.inputs[0]), &dst = b.value(n.outputs[0]);
   if (b.Stored(n.inputs[0]) != DataType::kU8 || src.shape.size() != 4) return std::nullopt;
-  const DataType stored = b.Stored(n.outputs[0]);
   // The kernel reads four channels at once.
   const auto reads_beyond_pixel = [&](const Chunk& chunk) {
     return chunk.inputs.first + (chunk.inputs.count + 3) / 4 * 4 > src.shape[1];
   };
-  const bool finishes = HasReluAtMost(n) && !reads_beyond_pixel(chunks.back()) &&
-                        (stored == DataType::kF32 || IsInt8(stored)) && stored == dst.dtype;
+  const bool finishes = KernelCanFinish(b, id) && !reads_beyond_pixel(chunks.back());
   std::vector<ChannelRange> ranges;
   std::vector<float> scales;
   for (const Chunk& chunk : chunks) {
@@ -52,9 +43,7 @@ void ChunkKernel::Emit(Builder& b, int source, int bias, int dst) const {
     const auto levels = b.value(n.inputs[1]).constant->As<int8_t>();
     sums_.Pack(levels.data(), static_cast<int8_t*>(packed));
   });
-  QuantizedOperand y = {DataType::kF32, {}};
-  if (const ir::Value& output = b.value(n.outputs[0]); finishes_node_ && IsInt8(output.dtype))
-    y = {output.dtype, *output.quant};
+  const QuantizedOperand y = finishes_node_ ? KernelResult(b, id_) : QuantizedOperand{DataType::kF32, {}};
   b.EmitKernel(sums_.Sums(y, finishes_node_ && !n.post_ops.empty()),
                {source, weights, b.ConstantF32(scales_), finishes_node_ ? bias : -1}, {dst},
                "windows:avx512_core_vnni");

@@ -51,6 +51,20 @@ std::optional<Shape> OperandDims(const Shape& operand, const Shape& output, cons
   return dims;
 }
 
+bool KernelCanFinish(const Builder& b, ir::NodeId id) {
+  const ir::Node& n = b.graph().node(id);
+  const DataType stored = b.Stored(n.outputs[0]);
+  const bool relu_at_most =
+      n.post_ops.empty() || (n.post_ops.size() == 1 && n.post_ops[0].kind == ir::PostOp::Kind::kUnary &&
+                             n.post_ops[0].unary.kind == ir::UnaryKind::kRelu);
+  return relu_at_most && (stored == DataType::kF32 || IsInt8(stored)) && stored == b.value(n.outputs[0]).dtype;
+}
+
+QuantizedOperand KernelResult(const Builder& b, ir::NodeId id) {
+  const ir::Value& output = b.value(b.graph().node(id).outputs[0]);
+  return IsInt8(output.dtype) ? QuantizedOperand{output.dtype, *output.quant} : QuantizedOperand{DataType::kF32, {}};
+}
+
 bool IsReference(const dnnl::primitive_desc_base& pd) { return absl::StrContains(pd.impl_info_str(), "ref"); }
 
 std::optional<Eltwise> EltwiseOf(const ir::Unary& u) {

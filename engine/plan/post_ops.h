@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/plan/builder.h"
+#include "engine/plan/quantized_kernels.h"
 
 namespace precis::plan {
 
@@ -65,6 +66,11 @@ absl::Status EmitWithPostOps(Builder& b, ir::NodeId id, Attributes& a, const dnn
 
 // What is left of a node once `target` (f32) holds its result up to post-op `first`: the other post-ops, and the output where it is not `target`.
 absl::Status EmitRest(Builder& b, ir::NodeId id, size_t first, int target);
+
+// Whether a kernel of our own may finish the node (finish_row.h): its result is f32, u8 or s8, and no more than a Relu follows.
+bool KernelCanFinish(const Builder& b, ir::NodeId id);
+// The node's result as such a kernel writes it.
+QuantizedOperand KernelResult(const Builder& b, ir::NodeId id);
 
 // True for an implementation that oneDNN falls back to when it has no fast one.
 bool IsReference(const dnnl::primitive_desc_base& pd);

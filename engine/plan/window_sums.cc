@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
 #include <map>
 #include <utility>
 
 #include "engine/plan/cpu_features.h"
+#include "engine/plan/finish_row.h"
 
 namespace precis::plan {
 namespace {
@@ -118,41 +118,6 @@ template <size_t kRows, size_t kColumns>
 PRECIS_VNNI void AddChunkOf(const WindowTile& tile, const Operands& operands, float* totals) {
   AddChunk<kRows, kColumns>(tile, operands, totals, std::make_index_sequence<kRows>(),
                             std::make_index_sequence<kColumns>());
-}
-
-// What becomes of the totals: y = scale * x + zero, between two bounds; f32 as it is.
-struct Finish {
-  DataType type;
-  float scale = 1, zero = 0, lowest, highest;
-
-  Finish(const QuantizedOperand& y, bool relu) : type(y.dtype) {
-    lowest = y.dtype == DataType::kF32 ? -INFINITY : y.dtype == DataType::kU8 ? 0.0f : -128.0f;
-    highest = y.dtype == DataType::kF32 ? INFINITY : y.dtype == DataType::kU8 ? 255.0f : 127.0f;
-    if (y.dtype != DataType::kF32) {
-      scale = 1.0f / y.params.scale();
-      zero = static_cast<float>(y.params.zero_point());
-    }
-    if (relu) lowest = std::max(lowest, zero);
-  }
-};
-
-// `count` channels of one cell of the result, from element `at` of `y` on.
-PRECIS_VNNI void FinishRow(const Finish& f, const float* totals, const float* bias, int64_t count, void* y,
-                           int64_t at) {
-  for (int64_t i = 0; i < count; i += kLanes) {
-    const auto mask = static_cast<__mmask16>((1u << std::min(kLanes, count - i)) - 1);
-    __m512 x = _mm512_load_ps(totals + i);
-    if (bias != nullptr) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, bias + i));
-    x = _mm512_fmadd_ps(x, _mm512_set1_ps(f.scale), _mm512_set1_ps(f.zero));
-    // In this order a NaN stays one.
-    x = _mm512_min_ps(_mm512_set1_ps(f.highest), _mm512_max_ps(_mm512_set1_ps(f.lowest), x));
-    if (f.type == DataType::kF32) {
-      _mm512_mask_storeu_ps(static_cast<float*>(y) + at + i, mask, x);
-    } else {  // to nearest, ties to even: the default mode
-      const __m128i levels = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x));
-      _mm_mask_storeu_epi8(static_cast<uint8_t*>(y) + at + i, mask, levels);
-    }
-  }
 }
 
 #undef PRECIS_VNNI_INLINE
