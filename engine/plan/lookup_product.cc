@@ -291,7 +291,7 @@ kernels::Kernel LookupProduct::Product(DataType source, int32_t zero_point, cons
   return [*this, source, zero, finish = Finish(y, relu)](std::span<const TensorView> in,
                                                          std::span<const kernels::MutableTensorView> out) {
     const auto* levels = static_cast<const uint8_t*>(in[0].data);
-    if (source != DataType::kU8 || padded_k_ != k_) {
+    if (!ReadsAsItIs(source)) {
       auto* padded = static_cast<uint8_t*>(out[1].data);
       PadRows(source, levels, rows_, k_, padded_k_, padded);
       levels = padded;

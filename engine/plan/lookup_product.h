@@ -31,17 +31,18 @@ class LookupProduct {
   int64_t packed_bytes() const;
   void Pack(const LevelMatrix& weights, const std::vector<float>& scales, void* packed) const;
 
-  // Bytes of scratch that a run needs.
-  int64_t scratch_bytes() const { return rows_ * padded_k_; }
+  // Bytes of scratch that a run needs; 0: none.
+  int64_t scratch_bytes(DataType source) const { return ReadsAsItIs(source) ? 0 : rows_ * padded_k_; }
 
   // Inputs: u8 or s8 levels [rows][k]; the packed weights; scales of the sums, f32 [n]; bias, f32 [n], or absent. Outputs: [rows][n] of `y`,
-  // negative numbers as 0 with `relu`; scratch. Groups want u8 levels, whose zero point
+  // negative numbers as 0 with `relu`; scratch, where a run needs any. Groups want u8 levels, whose zero point
   // is the bias's affair; otherwise it is `zero_point`.
   kernels::Kernel Product(DataType source, int32_t zero_point, const QuantizedOperand& y, bool relu) const;
 
   int bits() const { return bits_; }
 
  private:
+  bool ReadsAsItIs(DataType source) const { return source == DataType::kU8 && padded_k_ == k_; }
   // Two columns lie together: a header, the scales of groups, the indices.
   int64_t scale_bytes() const;
   int64_t pair_bytes() const;

@@ -163,12 +163,13 @@ class MatMulLowering : public ChunkedNode {
     const int result = b_.Stored(output) == TypeOf(dst) ? b_.Define(output, dst) : b_.Temporary(dst);
     const int weights = b_.UsePacked(n_.inputs[1], absl::StrCat("lookup of ", Levels().k), product.packed_bytes(),
                                      [&](void* packed) { product.Pack(Levels(), w.quant->scales, packed); });
+    std::vector<int> outputs = {result};
+    if (const int64_t bytes = product.scratch_bytes(src.dtype); bytes > 0) outputs.push_back(b_.TemporaryBytes(bytes));
     b_.EmitKernel(product.Product(src.dtype, src.quant->zero_point(),
                                   finishes ? KernelResult(b_, id_) : QuantizedOperand{DataType::kF32, {}},
                                   finishes && !n_.post_ops.empty()),
                   {o_.src_memory, weights, b_.ConstantF32(scales), added.empty() ? -1 : b_.ConstantF32(added)},
-                  {result, b_.TemporaryBytes(product.scratch_bytes())},
-                  absl::StrCat("lookup", product.bits(), ":avx512_core_vnni"));
+                  std::move(outputs), absl::StrCat("lookup", product.bits(), ":avx512_core_vnni"));
     return finishes ? absl::OkStatus() : EmitRest(b_, id_, 0, result);
   }
 

@@ -102,14 +102,14 @@ TEST_P(LookupProductTest, SumsAreThoseOfTheLevels) {
   EXPECT_EQ(product->bits(), c.levels > 4 ? 4 : c.levels > 2 ? 2 : 1);
   std::vector<uint8_t> packed(static_cast<size_t>(product->packed_bytes()) + 64);
   product->Pack(matrix, group_scales, packed.data());
-  std::vector<uint8_t> scratch(static_cast<size_t>(product->scratch_bytes()));
+  std::vector<uint8_t> scratch(static_cast<size_t>(product->scratch_bytes(c.source)));
   Tensor out(c.y.dtype, {c.rows, c.n});
   const TensorView in[] = {{c.source, {c.rows, c.k}, source.data()},
                            {DataType::kU8, {product->packed_bytes()}, packed.data()},
                            {DataType::kF32, {c.n}, scales.data()},
                            {DataType::kF32, {c.n}, c.bias ? bias.data() : nullptr}};
   const kernels::MutableTensorView to[] = {{c.y.dtype, {c.rows, c.n}, out.data()},
-                                           {DataType::kU8, {product->scratch_bytes()}, scratch.data()}};
+                                           {DataType::kU8, {product->scratch_bytes(c.source)}, scratch.data()}};
   plan::ThreadCountScope threads(2);
   product->Product(c.source, c.zero_point, c.y, c.relu)(in, to);
 
