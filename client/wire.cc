@@ -161,6 +161,7 @@ absl::StatusOr<precis::v1::LoadVariantRequest> ToMessage(const LoadVariantReques
     if (absl::Status status = ParsePolicy(request.policy, message.mutable_policy()); !status.ok()) return status;
   }
   AddShapes(request.warm_shapes, message.mutable_warm_shapes());
+  message.set_recalibrate(request.recalibrate);
   return message;
 }
 
@@ -178,7 +179,8 @@ absl::StatusOr<precis::v1::CalibrateRequest> ToMessage(const CalibrateRequest& r
 }
 
 LoadProgress FromMessage(const precis::v1::LoadVariantProgress& message) {
-  return {precis::v1::LoadVariantProgress::Phase_Name(message.phase()), message.fraction(), message.elapsed_ms()};
+  return {precis::v1::LoadVariantProgress::Phase_Name(message.phase()), message.fraction(), message.elapsed_ms(),
+          message.detail()};
 }
 
 VariantStatus FromMessage(const precis::v1::VariantStatus& message) {

@@ -88,10 +88,8 @@ class Stream final : public CalibrationSource {
                                                                        VariantInfo* info) override {
     PRECIS_ASSIGN_OR_RETURN(const quant::CalibrationKey network,
                             quant::KeyOfNetwork(file_.path(), graph, options_.policy));
-    if (network != found_->note.network) {
-      return absl::FailedPreconditionError(
-          "the samples that were streamed calibrated other weights: stream them again (precis calibrate)");
-    }
+    if (network != found_->note.network)
+      return absl::FailedPreconditionError(absl::StrCat("the samples calibrated other weights: ", Remedy()));
     info->calibration_recalled = recalled_;
     return found_->table;
   }
@@ -99,11 +97,16 @@ class Stream final : public CalibrationSource {
   absl::StatusOr<const quant::SampleSource*> Samples() const override {
     if (found_->samples != nullptr) return found_->samples.get();
     return absl::FailedPreconditionError(
-        "the search for mixed precision runs samples, and those that were streamed are gone: stream them again (precis "
-        "calibrate)");
+        absl::StrCat("the search for mixed precision runs samples, and those of the calibration are gone: ", Remedy()));
   }
 
  private:
+  std::string Remedy() const {
+    return options_.policy.calibration.source == quant::CalibrationSource::kLive
+               ? "calibrate on new requests (precis load --recalibrate)"
+               : "stream them again (precis calibrate)";
+  }
+
   const ModelFile& file_;
   const LoadOptions& options_;
   const std::shared_ptr<const Calibration> found_;
@@ -213,12 +216,17 @@ absl::StatusOr<std::unique_ptr<CalibrationSource>> CalibrationSource::Open(const
   using Source = quant::CalibrationSource;
   const Source wanted = options.policy.calibration.source;
   absl::StatusOr<std::unique_ptr<CalibrationSource>> files(nullptr);
-  if (wanted != Source::kStream) {
+  if (wanted != Source::kStream && wanted != Source::kLive) {
     files = Files::Open(file, options);
     if (files.ok() || wanted == Source::kFiles || !absl::IsFailedPrecondition(files.status())) return files;
   }
   PRECIS_ASSIGN_OR_RETURN(auto stream, Stream::Find(file, options));
   if (stream != nullptr) return stream;
+  if (wanted == Source::kLive)
+    return absl::FailedPreconditionError(
+        "calibration.source is LIVE_TRAFFIC, and nothing was learned from requests for this model under this policy: a "
+        "server "
+        "that answers some can");
   if (wanted != Source::kStream)
     return absl::FailedPreconditionError(
         absl::StrCat(std::string(files.status().message()), "; or send them: precis calibrate MODEL --data=DIR"));
@@ -232,6 +240,11 @@ absl::StatusOr<std::unique_ptr<CalibrationRun>> MakeCalibrationRun(std::shared_p
                                                                    const LoadOptions& options) {
   if (!quant::NeedsCalibration(options.policy))
     return absl::InvalidArgumentError("no layer of this variant is an int8 one: it needs no calibration");
+  // Samples may be long in coming: what they cannot change is said before.
+  if (!options.policy.overrides.empty()) {
+    const auto graph = Optimise(*file, DefaultShapes(file->inputs()));
+    if (graph.ok()) PRECIS_RETURN_IF_ERROR(quant::CheckOverrides(*graph, options.policy));
+  }
   return std::make_unique<CalibrationRunImpl>(std::move(file), options);
 }
 

@@ -1,8 +1,8 @@
 #ifndef PRECIS_ENGINE_CALIBRATION_H_
 #define PRECIS_ENGINE_CALIBRATION_H_
 
-// Where a load's calibration comes from: the samples of a folder, looked at now or remembered by the cache, or samples that a client
-// streamed earlier and of which only the result is left.
+// Where a load's calibration comes from: the samples of a folder, looked at now or remembered by the cache, or samples that came one by one,
+// streamed by a client or as requests, and of which only the result is left.
 
 #include <memory>
 #include <string>

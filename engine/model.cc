@@ -31,6 +31,7 @@ class ModelImpl : public Model {
   const std::vector<TensorSpec>& inputs() const override { return file_->inputs(); }
   const std::vector<TensorSpec>& outputs() const override { return file_->outputs(); }
   absl::StatusOr<std::shared_ptr<const Variant>> LoadVariant(const LoadOptions& options) const override;
+  bool RecallsCalibration(const LoadOptions& options) const override;
   absl::StatusOr<std::unique_ptr<CalibrationRun>> StartCalibration(const LoadOptions& options) const override {
     return MakeCalibrationRun(file_, options);
   }
@@ -108,6 +109,16 @@ absl::Status WarmUp(const Variant& variant, const std::vector<Shape>& shapes) {
   std::vector<Tensor> outputs;
   for (int i = 0; i < kWarmUpRuns; ++i) PRECIS_RETURN_IF_ERROR(session->Run(views, &outputs));
   return absl::OkStatus();
+}
+
+bool ModelImpl::RecallsCalibration(const LoadOptions& options) const {
+  const auto calibration = CalibrationSource::Open(*file_, options);
+  if (!calibration.ok()) return false;
+  if (options.policy.precision != quant::Precision::kMixed || (*calibration)->Samples().ok()) return true;
+  if (options.cache.empty()) return false;
+  const cache::Digest key =
+      search::KeyOfSearch((*calibration)->key(), options.policy, MachineName(), std::max(1, options.threads));
+  return search::ReadSearch(options.cache, key, options.policy).ok();
 }
 
 absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const LoadOptions& options) const {

@@ -61,7 +61,8 @@ struct LoadOptions {
   quant::Policy policy;
   int threads = 1;              // threads a run uses; sessions must be used from one thread at a time
   std::string calibration_dir;  // holds .npy / .npz files; int8 and mixed need them, or a stream of samples
-  // Of samples that were streamed, for a policy that does not say kFiles; null, or of another policy: what the cache has of the last stream.
+  // Of samples that were streamed or came as requests, for a policy that does not say kFiles; null, or of another policy: what the cache has
+  // of the last ones.
   std::shared_ptr<const Calibration> streamed;
   // Folder that keeps results of calibration and of searches for mixed precision, made where it is missing; a load of the same file, samples
   // and policy (and, for searches, on such a machine and threads) takes them from there. Empty: none. A file that cannot be trusted, or
@@ -105,8 +106,11 @@ class Model {
   // InvalidArgument / Unimplemented name nodes; ResourceExhausted when memory does not suffice.
   virtual absl::StatusOr<std::shared_ptr<const Variant>> LoadVariant(const LoadOptions& options) const = 0;
 
+  // Whether LoadVariant needs no more samples than it was given: it finds what it needs in `streamed` or in the cache, for a mixed policy
+  // also what the search found. Only for policies whose calibration is a stream's or live traffic's.
+  virtual bool RecallsCalibration(const LoadOptions& options) const = 0;
   // Calibration for a later LoadVariant under the same policy, of which `options` has policy and threads. The run may
-  // outlive the model. Errors: InvalidArgument when nothing in the policy needs calibration.
+  // outlive the model. Errors: InvalidArgument when nothing in the policy needs calibration, or an override names no layer.
   virtual absl::StatusOr<std::unique_ptr<CalibrationRun>> StartCalibration(const LoadOptions& options) const = 0;
 };
 

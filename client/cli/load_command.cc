@@ -29,13 +29,16 @@ class ProgressLine {
     std::string phase = absl::AsciiStrToLower(progress.phase);
     std::replace(phase.begin(), phase.end(), '_', ' ');
     if (!session_.progress_is_terminal) {
-      if (phase != phase_ && phase != "done") *session_.progress << name_ << ": " << phase << "\n" << std::flush;
+      if (phase != phase_ && phase != "done") {
+        *session_.progress << name_ << ": " << phase << (progress.detail.empty() ? "" : ", " + progress.detail) << "\n"
+                           << std::flush;
+      }
     } else {
       const double fraction = std::clamp(progress.fraction, 0.0, 1.0);
       const int filled = static_cast<int>(std::lround(fraction * kBarWidth));
-      ShowLine(session_,
-               absl::StrFormat("%s  %-10s [%s%s] %3.0f%%  %.1f s", name_, phase, std::string(filled, '='),
-                               std::string(kBarWidth - filled, ' '), 100 * fraction, progress.elapsed_ms / 1000));
+      ShowLine(session_, absl::StrFormat("%s  %-10s [%s%s] %3.0f%%  %.1f s  %s", name_, phase, std::string(filled, '='),
+                                         std::string(kBarWidth - filled, ' '), 100 * fraction,
+                                         progress.elapsed_ms / 1000, progress.detail));
     }
     phase_ = phase;
     shown_ = true;
@@ -58,6 +61,8 @@ class LoadCommand final : public Command {
                      "a policy of the model's precision.textproto, or a name of your own with a policy")
         ->required();
     policy_.Register(command);
+    command->add_flag("--recalibrate", recalibrate_,
+                      "With live traffic: wait for new requests, whatever was learned from earlier ones");
     command->add_option("--shape", shapes_, "Input shape to compile for; may be repeated")
         ->type_name("INPUT=1,3,224,224")
         ->expected(1)
@@ -68,11 +73,17 @@ class LoadCommand final : public Command {
         "int8 and what each precision saves, and keeps the budget (25 dB unless you say another) at the least time or "
         "memory;\n"
         "`precis plan net@mixed` shows what it found.\n\n"
+        "With --calibration_source=live_traffic the load waits for the model's next requests and calibrates on their "
+        "inputs (100\n"
+        "of them unless --sample_limit says another number) while what is loaded answers them. It waits until "
+        "--load-timeout;\n"
+        "Ctrl-C ends it. Later loads take what was learned, after a restart too, unless they say --recalibrate.\n\n"
         "Examples:\n"
         "  precis load resnet50@fp32 resnet50@int8\n"
         "  precis load resnet50@mixed --min_sqnr_db=25\n"
         "  precis load resnet50@small --objective=memory --max_top1_disagreement=0.01\n"
         "  precis load resnet50@int8 --override='conv1=fp32' --override='layer4*=bf16'\n"
+        "  precis load resnet50@int8 --calibration_source=live_traffic --sample_limit=200 --load-timeout=24h\n"
         "  precis load resnet50@careful --policy=careful.textproto");
     return command;
   }
@@ -82,6 +93,7 @@ class LoadCommand final : public Command {
     auto shapes = ParseShapes(shapes_);
     if (!shapes.ok()) return shapes.status();
     request.warm_shapes = *std::move(shapes);
+    request.recalibrate = recalibrate_;
     Json loaded = Json::array();
     for (const std::string& name : models_) {
       const ModelName parts = SplitModelName(name);
@@ -117,6 +129,7 @@ class LoadCommand final : public Command {
 
  private:
   std::vector<std::string> models_, shapes_;
+  bool recalibrate_ = false;
   PolicyFlags policy_;
 };
 

@@ -1,5 +1,6 @@
 // precis models: the repository index, with the precision variants of each loaded model.
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/command.h"
 #include "client/cli/table.h"
@@ -47,16 +48,21 @@ class ModelsCommand final : public Command {
     }
     Table table({"MODEL", "VERSION", "STATE", "VARIANTS", ">WEIGHTS", "REASON"});
     for (const Json& model : result["models"]) {
-      std::vector<std::string> names;
+      const std::string why = model["reason"];
+      std::vector<std::string> names, reasons;
+      if (!why.empty()) reasons.push_back(why);
       int64_t weight_bytes = 0;
       for (const Json& variant : model.value("variants", Json::array())) {
         const std::string name = variant["name"], state = variant["state"];
         const bool is_default = name == model["default_variant"].get<std::string>();
         names.push_back(name + (is_default ? "*" : "") + (state == "READY" ? "" : " (" + state + ")"));
         weight_bytes += variant["weight_bytes"].get<int64_t>();
+        const std::string reason = variant["reason"];
+        if (!reason.empty() && reason != why) reasons.push_back(absl::StrCat(name, " ", reason));
       }
       table.AddRow({model["name"], model["version"], model["state"] == "" ? Json("not loaded") : model["state"],
-                    absl::StrJoin(names, ", "), weight_bytes > 0 ? FormatBytes(weight_bytes) : "", model["reason"]});
+                    absl::StrJoin(names, ", "), weight_bytes > 0 ? FormatBytes(weight_bytes) : "",
+                    absl::StrJoin(reasons, "; ")});
     }
     table.Print(out);
   }

@@ -55,7 +55,12 @@ void PolicyFlags::Register(CLI::App* command) {
   command->add_option("--calibration_method", calibration_, "int8 and mixed: how ranges are chosen")
       ->check(CLI::IsMember(kMethods))
       ->group(group);
-  command->add_option("--sample_limit", sample_limit_, "int8 and mixed: calibration samples to use; default all")
+  command->add_option("--calibration_source", source_, "int8 and mixed: where samples come from")
+      ->check(CLI::IsMember({"files", "stream", "live_traffic"}))
+      ->group(group);
+  command
+      ->add_option("--sample_limit", sample_limit_,
+                   "int8 and mixed: calibration samples to use; default all, of live traffic 100")
       ->check(CLI::PositiveNumber)
       ->group(group);
 }
@@ -75,6 +80,7 @@ absl::StatusOr<std::string> PolicyFlags::PolicyFor(const std::string& variant) c
   if (!objective_.empty()) absl::StrAppend(&mixed, " objective: ", absl::AsciiStrToUpper(objective_));
   if (!mixed.empty()) absl::StrAppend(&text, " mixed {", mixed, " }");
   if (!calibration_.empty()) absl::StrAppend(&calibration, " method: ", absl::AsciiStrToUpper(calibration_));
+  if (!source_.empty()) absl::StrAppend(&calibration, " source: ", absl::AsciiStrToUpper(source_));
   if (sample_limit_) absl::StrAppend(&calibration, " sample_limit: ", *sample_limit_);
   if (!calibration.empty()) absl::StrAppend(&text, " calibration {", calibration, " }");
   for (const std::string& override : overrides_) {

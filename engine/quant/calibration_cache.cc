@@ -185,6 +185,10 @@ absl::StatusOr<CalibrationKey> KeyOfStream(const std::string& model_path, const 
   cache::Sha256 hash;
   PRECIS_RETURN_IF_ERROR(hash.File(model_path));
   HashPolicy(policy, hash);
+  if (policy.calibration.source == CalibrationSource::kLive) {
+    hash.Text("live");
+    hash.Number(policy.calibration.sample_limit);
+  }
   return hash.Finish();
 }
 

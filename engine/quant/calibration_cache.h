@@ -67,7 +67,8 @@ struct StreamNote {
   std::vector<Shape> input_shapes;  // of the samples
   bool operator==(const StreamNote&) const = default;
 };
-// Of the model's file and the policy's fields that calibration reads. Errors: NotFound when the file cannot be read.
+// Of the model's file and the policy's fields that calibration reads; live traffic is kept apart from what clients stream, and by how much of
+// it was asked for. Errors: NotFound when the file cannot be read.
 absl::StatusOr<CalibrationKey> KeyOfStream(const std::string& model_path, const Policy& policy);
 // Errors as of ReadCalibration and WriteCalibration.
 absl::StatusOr<StreamNote> ReadStreamNote(const std::string& folder, const CalibrationKey& stream);

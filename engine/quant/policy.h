@@ -19,6 +19,7 @@ enum class CalibrationSource {
   kDefault,  // kFiles where there are any, else kStream
   kFiles,    // the model's calibration/ folder
   kStream,   // samples that a client sent
+  kLive,     // inputs of requests that were served
 };
 enum class Granularity {
   kPerTensor,

@@ -55,7 +55,8 @@ int RunPrecisd(const ServerOptions& options) {
       absl::StrCat("precisd listening grpc=", (*server)->grpc_endpoint(), " metrics=", (*server)->metrics_endpoint()));
   (*server)->LoadModels([](const Server::LoadSummary& summary) {
     PrintLine(absl::StrCat("precisd ready models=", summary.loaded, " failed=", summary.failed,
-                           " seconds=", absl::ToDoubleSeconds(summary.took)));
+                           " seconds=", absl::ToDoubleSeconds(summary.took),
+                           summary.waiting > 0 ? absl::StrCat(" waiting_for_traffic=", summary.waiting) : ""));
   });
   const int signal = AwaitSignal(**server, options);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // the next one ends the process

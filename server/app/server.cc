@@ -1,6 +1,7 @@
 #include "server/app/server.h"
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
 #include <functional>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/log/log.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "engine/base/status_macros.h"
 #include "engine/model.h"
@@ -31,10 +33,11 @@ constexpr char kLoadAll[] = "all";
 // short. Streams between two requests and health watches do not end by themselves and use it up.
 constexpr absl::Duration kCallGrace = absl::Milliseconds(500);
 
-// Counts answers of loads that end on several threads; the last one reports.
+// Counts what becomes of loads on several threads; the last one reports.
 struct LoadTally {
   absl::Mutex mutex;
-  std::vector<absl::Status> results ABSL_GUARDED_BY(mutex);
+  size_t outstanding ABSL_GUARDED_BY(mutex) = 0;
+  Server::LoadSummary summary ABSL_GUARDED_BY(mutex);
 };
 
 // gRPC adds or takes up to a tenth of the age, so that clients that connected together do not come back together. It ends a
@@ -135,31 +138,46 @@ void Server::LoadModels(std::function<void(const LoadSummary&)> done) {
   const absl::Time start = absl::Now();
   auto loads = InitialLoads();
   if (!loads.ok()) LOG(ERROR) << "--load: " << loads.status();
-  if (!loads.ok()) return FinishLoading({loads.status()}, start, done);
-  if (loads->empty()) return FinishLoading({}, start, done);
-  auto tally = std::make_shared<LoadTally>();
-  const size_t expected = loads->size();
+  if (!loads.ok()) return FinishLoading({.failed = 1, .took = absl::Now() - start}, done);
+  if (loads->empty()) return FinishLoading({}, done);
+  const auto tally = std::make_shared<LoadTally>();
+  const auto count = [this, tally, start, done](int LoadSummary::* outcome) {
+    LoadSummary summary;
+    {
+      absl::MutexLock lock(&tally->mutex);
+      ++(tally->summary.*outcome);
+      if (--tally->outstanding > 0) return;
+      summary = tally->summary;
+    }
+    summary.took = absl::Now() - start;
+    FinishLoading(summary, done);
+  };
+  {
+    absl::MutexLock lock(&tally->mutex);
+    tally->outstanding = loads->size();
+  }
+  // The load threads begin when all is in their queue: a load that waits for live traffic fails if no other brings what answers it,
+  // whatever their order.
+  const auto all_queued = std::make_shared<absl::Notification>();
+  for (int i = 0; i < options_.load_threads; ++i) {
+    store_->RunInBackground([all_queued](bool) { all_queued->WaitForNotification(); });
+  }
   for (LoadRequest& load : *loads) {
     const std::string name =
         load.name.variant.empty() ? load.name.model : JoinModelName(load.name.model, load.name.variant);
-    store_->Load(std::move(load), nullptr, [this, tally, expected, start, done, name](const absl::Status& status) {
+    const auto counted = std::make_shared<std::atomic<bool>>(false);
+    load.on_live_samples = [count, counted](int64_t, int64_t) {
+      if (!counted->exchange(true)) count(&LoadSummary::waiting);
+    };
+    store_->Load(std::move(load), nullptr, [count, counted, name](const absl::Status& status) {
       if (!status.ok()) LOG(ERROR) << "--load: " << name << ": " << status;
-      std::vector<absl::Status> results;
-      {
-        absl::MutexLock lock(&tally->mutex);
-        tally->results.push_back(status);
-        if (tally->results.size() == expected) results = tally->results;
-      }
-      if (!results.empty()) FinishLoading(results, start, done);
+      if (!counted->exchange(true)) count(status.ok() ? &LoadSummary::loaded : &LoadSummary::failed);
     });
   }
+  all_queued->Notify();
 }
 
-void Server::FinishLoading(const std::vector<absl::Status>& results, absl::Time start,
-                           const std::function<void(const LoadSummary&)>& done) {
-  LoadSummary summary;
-  for (const absl::Status& status : results) ++(status.ok() ? summary.loaded : summary.failed);
-  summary.took = absl::Now() - start;
+void Server::FinishLoading(LoadSummary summary, const std::function<void(const LoadSummary&)>& done) {
   if (summary.failed == 0 || !options_.strict_readiness) {
     lifecycle_.SetReady();
     health_.Set("", lifecycle_.ready());
@@ -172,6 +190,7 @@ void Server::FinishLoading(const std::vector<absl::Status>& results, absl::Time 
 void Server::StartDraining() {
   lifecycle_.StartDraining();
   health_.Close();
+  store_->live_samples().Close(absl::UnavailableError("the server is draining"));
 }
 
 void Server::Stop() {

@@ -26,6 +26,7 @@ class Server {
  public:
   struct LoadSummary {
     int loaded = 0, failed = 0;
+    int waiting = 0;  // for live traffic, which comes when the server is ready
     absl::Duration took;
   };
 
@@ -34,8 +35,8 @@ class Server {
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
   ~Server();
 
-  // Begins to load what the options name. `done` is called on another thread when all of it is loaded or has failed, and the
-  // server is ready. Once.
+  // Begins to load what the options name. `done` is called on another thread when all of it is loaded, has failed or waits for live
+  // traffic, and the server is ready. Once.
   void LoadModels(std::function<void(const LoadSummary&)> done);
 
   // One look at the repository, in poll mode.
@@ -53,8 +54,7 @@ class Server {
   explicit Server(const ServerOptions& options);
   absl::Status Listen();
   absl::StatusOr<std::vector<LoadRequest>> InitialLoads();
-  void FinishLoading(const std::vector<absl::Status>& results, absl::Time start,
-                     const std::function<void(const LoadSummary&)>& done);
+  void FinishLoading(LoadSummary summary, const std::function<void(const LoadSummary&)>& done);
 
   const ServerOptions options_;
   Lifecycle lifecycle_;

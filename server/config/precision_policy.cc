@@ -24,6 +24,9 @@ namespace {
 
 using v1::PrecisionPolicy;
 
+// Requests to calibrate on when the policy does not say: as many as the images that calibration is commonly done on.
+constexpr int64_t kLiveSamples = 100;
+
 constexpr std::array<absl::string_view, 5> kBuiltInVariants = {"fp32", "bf16", "fp16", "int8", "mixed"};
 
 absl::Status Bad(absl::string_view field, absl::string_view what) {
@@ -115,10 +118,11 @@ absl::Status ApplyCalibration(const v1::CalibrationPolicy& calibration, quant::P
   }
   if (calibration.sample_limit() < 0) return Bad("calibration.sample_limit", "negative");
   if (!v1::CalibrationPolicy::Source_IsValid(calibration.source())) return Bad("calibration.source", "unknown value");
-  if (calibration.source() == v1::CalibrationPolicy::LIVE_TRAFFIC) return NotYet("calibration.source", "LIVE_TRAFFIC");
   policy->calibration.source = static_cast<quant::CalibrationSource>(calibration.source());  // in the proto's order
   PRECIS_ASSIGN_OR_RETURN(policy->calibration.method, MethodOf(calibration.method()));
   policy->calibration.sample_limit = calibration.sample_limit();
+  if (policy->calibration.source == quant::CalibrationSource::kLive && calibration.sample_limit() == 0)
+    policy->calibration.sample_limit = kLiveSamples;
   if (calibration.has_bias_correction()) policy->bias_correction = calibration.bias_correction();
   return absl::OkStatus();
 }

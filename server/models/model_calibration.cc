@@ -1,4 +1,5 @@
 // Calibration by a client's samples. The run holds the model and its own plan; the store hears of it again when the variant is loaded.
+// live_loading.cc has calibration by live traffic.
 
 #include <algorithm>
 #include <memory>
@@ -36,9 +37,11 @@ absl::StatusOr<std::unique_ptr<StreamedCalibration>> ModelStore::StartCalibratio
         absl::StrCat("\"", name, "\" has no int8 layers and needs no calibration; name an int8 or mixed variant"));
   }
   if (calibration.has_value()) PRECIS_RETURN_IF_ERROR(ReplaceCalibration(*calibration, &plan.policy));
-  if (plan.policy.calibration.source == quant::CalibrationSource::kFiles) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("policy field calibration.source: FILES contradicts the samples sent for \"", name, "\""));
+  const quant::CalibrationSource source = plan.policy.calibration.source;
+  if (source == quant::CalibrationSource::kFiles || source == quant::CalibrationSource::kLive) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "policy field calibration.source: ", source == quant::CalibrationSource::kFiles ? "FILES" : "LIVE_TRAFFIC",
+        " contradicts the samples sent for \"", name, "\""));
   }
   plan.policy.calibration.source = quant::CalibrationSource::kStream;
   PRECIS_ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model, Model::Open(plan.file));

@@ -25,6 +25,12 @@ constexpr char kFirstVariant[] = "fp32";
 
 absl::Status Stopping() { return absl::UnavailableError("the server is stopping"); }
 
+// That it could not be written is no reason to fail.
+void Keep(const Calibration& calibration, const std::string& cache) {
+  const absl::Status kept = Remember(calibration, cache);
+  if (!kept.ok()) LOG(WARNING) << "calibration cache: " << kept.message();
+}
+
 }  // namespace
 
 ModelStore::~ModelStore() {
@@ -48,34 +54,66 @@ ModelStore::~ModelStore() {
 }
 
 void ModelStore::Stop() {
+  live_.Close(Stopping());
   threads_.Stop();
   drift_->Stop();
   alarms_.Stop();
 }
 
 void ModelStore::Load(LoadRequest request, Progress progress, Done done) {
-  threads_.Run([this, request = std::move(request), progress = std::move(progress),
-                done = std::move(done)](bool run) mutable { done(run ? RunLoad(request, progress) : Stopping()); });
+  CountUnderWay(request.name.model, 1);
+  auto job = std::make_shared<LoadJob>();
+  job->request = std::move(request);
+  job->progress = std::move(progress);
+  job->done = std::move(done);
+  threads_.Run([this, job](bool run) {
+    if (run) return StartLoad(job);
+    job->first_error = Stopping();
+    FinishLoad(job);
+  });
 }
 
 void ModelStore::RunInBackground(LoadThreads::Task task) { threads_.Run(std::move(task)); }
 
 void ModelStore::Unload(ModelName name, int64_t version, Done done) {
   threads_.Run([this, name = std::move(name), version, done = std::move(done)](bool run) mutable {
-    done(run ? RunUnload(name, version) : Stopping());
+    const absl::Status status = run ? RunUnload(name, version) : Stopping();
+    EndHopelessWaits(name.model);
+    done(status);
   });
 }
 
-absl::Status ModelStore::RunLoad(const LoadRequest& request, const Progress& progress) {
-  PRECIS_ASSIGN_OR_RETURN(const std::vector<LoadPlan> plans, PlanLoad(request));
-  absl::Status first_error;
-  for (const LoadPlan& plan : plans) first_error.Update(LoadOne(plan, request.only_if_changed, progress));
-  if (first_error.ok() && request.version == 0) UnloadDroppedVersions(plans.front().source);
-  if (first_error.ok() && request.streamed != nullptr) {
-    const absl::Status kept = Remember(*request.streamed, CacheOf(plans.front().source));
-    if (!kept.ok()) LOG(WARNING) << "calibration cache: " << kept.message();
+void ModelStore::StartLoad(const LoadJobPtr& job) {
+  auto plans = PlanLoad(job->request);
+  job->first_error = plans.status();
+  if (!plans.ok()) return FinishLoad(job);
+  job->plans = *std::move(plans);
+  const auto waiting = std::stable_partition(job->plans.begin(), job->plans.end(), [](const LoadPlan& plan) {
+    return plan.policy.calibration.source != quant::CalibrationSource::kLive;
+  });
+  if (job->request.recalibrate && waiting == job->plans.end()) {
+    job->first_error =
+        absl::InvalidArgumentError(absl::StrCat("recalibrate: the calibration.source of \"", job->request.name.model,
+                                                "\" is not LIVE_TRAFFIC in any variant that this load names"));
+    return FinishLoad(job);
   }
-  return first_error;
+  ContinueLoad(job);
+}
+
+void ModelStore::ContinueLoad(const LoadJobPtr& job) {
+  const LoadRequest& request = job->request;
+  for (; job->next < job->plans.size(); ++job->next) {
+    const LoadPlan& plan = job->plans[job->next];
+    if (WaitsForTraffic(plan, request)) return AwaitTraffic(job);
+    job->first_error.Update(LoadOne(plan, request.only_if_changed, job->progress));
+  }
+  if (job->first_error.ok() && request.version == 0) UnloadDroppedVersions(job->plans.front().source);
+  FinishLoad(job);
+}
+
+void ModelStore::FinishLoad(const LoadJobPtr& job) {
+  CountUnderWay(job->request.name.model, -1);
+  job->done(job->first_error);
 }
 
 std::vector<std::string> ModelStore::VariantsToLoadLocked(const ModelSource& source, int64_t version) const {
@@ -134,30 +172,45 @@ absl::StatusOr<std::vector<ModelStore::LoadPlan>> ModelStore::PlanLoad(const Loa
         if (slot == nullptr || slot->current == nullptr) return policy.status();
         policy = slot->current->policy;
       }
-      std::shared_ptr<const Calibration> streamed = request.streamed;
-      if (const auto& known = models_[source.name].streamed; streamed == nullptr && known.contains({version, variant}))
-        streamed = known.at({version, variant});
-      plans.push_back(
-          {source, version, file, variant, *policy, request.warm_shapes, std::move(streamed), request.abandoned});
+      LoadPlan plan{source, version,          file, variant, *policy, request.warm_shapes, request.streamed,
+                    false,  request.abandoned};
+      plan.fresh = plan.streamed != nullptr;
+      if (const auto& known = models_[source.name].streamed; !plan.fresh && known.contains({version, variant}))
+        plan.streamed = known.at({version, variant});
+      plans.push_back(std::move(plan));
     }
   }
   return plans;
 }
 
-absl::Status ModelStore::LoadOne(const LoadPlan& plan, bool only_if_changed, const Progress& progress) {
+bool ModelStore::UnchangedLocked(const LoadPlan& plan) const {
+  const Slot* slot = FindSlotLocked(plan.source.name, plan.version, plan.variant);
+  return plan.warm_shapes.empty() && slot != nullptr && slot->current != nullptr &&
+         slot->current->fingerprint == plan.source.fingerprint && slot->current->policy == plan.policy;
+}
+
+std::shared_ptr<ModelStore::Instance> ModelStore::BeginLoadLocked(const LoadPlan& plan) {
   auto instance = std::make_shared<Instance>();
   instance->policy = plan.policy;
   instance->fingerprint = plan.source.fingerprint;
+  Slot& slot = models_[plan.source.name].versions[plan.version][plan.variant];
+  instance->order = slot.current != nullptr ? slot.current->order : ++loads_;
+  slot.next = instance;
+  return instance;
+}
+
+absl::Status ModelStore::LoadOne(const LoadPlan& plan, bool only_if_changed, const Progress& progress) {
+  std::shared_ptr<Instance> instance;
   {
     absl::MutexLock lock(&mutex_);
-    Slot& slot = models_[plan.source.name].versions[plan.version][plan.variant];
-    if (only_if_changed && plan.warm_shapes.empty() && slot.current != nullptr &&
-        slot.current->fingerprint == instance->fingerprint && slot.current->policy == instance->policy) {
-      return absl::OkStatus();
-    }
-    instance->order = slot.current != nullptr ? slot.current->order : ++loads_;
-    slot.next = instance;
+    if (only_if_changed && UnchangedLocked(plan)) return absl::OkStatus();
+    instance = BeginLoadLocked(plan);
   }
+  return LoadInto(instance, plan, progress);
+}
+
+absl::Status ModelStore::LoadInto(const std::shared_ptr<Instance>& instance, const LoadPlan& plan,
+                                  const Progress& progress) {
   const absl::Time start = absl::Now();
   auto served = MakeServed(plan, progress);
   if (served.ok() && plan.abandoned && plan.abandoned()) served = absl::CancelledError("the client has gone");
@@ -171,6 +224,7 @@ absl::Status ModelStore::LoadOne(const LoadPlan& plan, bool only_if_changed, con
     LOG(ERROR) << "cannot load " << name << " version " << plan.version << ": " << status;
   }
   Publish(plan, instance, std::move(served));
+  if (status.ok() && plan.fresh) Keep(*plan.streamed, CacheOf(plan.source));
   return status;
 }
 
@@ -180,6 +234,7 @@ void ModelStore::Publish(const LoadPlan& plan, const std::shared_ptr<Instance>& 
   {
     absl::MutexLock lock(&mutex_);
     Slot& slot = models_[plan.source.name].versions[plan.version][plan.variant];
+    instance->waits_for = nullptr;
     if (!served.ok()) {
       instance->state = VariantState::kFailed;
       instance->status = served.status();
@@ -216,6 +271,12 @@ void ModelStore::Retire(const std::shared_ptr<Instance>& instance) {
 }
 
 absl::Status ModelStore::RunUnload(const ModelName& name, int64_t version) {
+  const auto named = [&](int64_t number, const std::string& variant) {
+    return (version == 0 || number == version) && (name.variant.empty() || variant == name.variant);
+  };
+  const int ended =
+      live_.EndIf([&](const LiveCollection& c) { return c.model() == name.model && named(c.version(), c.variant()); },
+                  absl::CancelledError("it was unloaded while it waited for live traffic"));
   std::vector<std::shared_ptr<Instance>> retired;
   std::set<std::string> variants;
   {
@@ -223,9 +284,11 @@ absl::Status ModelStore::RunUnload(const ModelName& name, int64_t version) {
     const auto entry = models_.find(name.model);
     if (entry == models_.end()) return absl::NotFoundError(absl::StrCat("unknown model \"", name.model, "\""));
     for (auto& [number, slots] : entry->second.versions) {
-      if (version != 0 && number != version) continue;
       for (auto& [variant, slot] : slots) {
-        if (slot.current == nullptr || (!name.variant.empty() && variant != name.variant)) continue;
+        if (!named(number, variant)) continue;
+        if (ended > 0 && slot.next != nullptr && absl::IsCancelled(slot.next->status))
+          slot.next->state = VariantState::kUnloaded;
+        if (slot.current == nullptr) continue;
         slot.current->state = VariantState::kUnloading;
         slot.current->served->metrics->SetMemory(0, 0);
         retired.push_back(slot.current);
@@ -236,7 +299,7 @@ absl::Status ModelStore::RunUnload(const ModelName& name, int64_t version) {
     }
     RefreshRoutesLocked(entry->second);
   }
-  if (retired.empty()) {
+  if (retired.empty() && ended == 0) {
     return absl::NotFoundError(absl::StrCat(
         "\"", name.variant.empty() ? name.model : JoinModelName(name.model, name.variant), "\" is not loaded"));
   }

@@ -159,6 +159,10 @@ VersionReport ModelStore::ReportLocked(const std::string& model, const ModelEntr
     variant.name = name;
     variant.state = shown->state;
     variant.policy = shown->policy;
+    if (slot.next != nullptr && slot.next->waits_for != nullptr) {
+      const LiveCollection& samples = *slot.next->waits_for;
+      variant.reason = absl::StrCat("waits for live traffic: ", samples.taken(), " of ", samples.limit(), " samples");
+    }
     if (slot.next != nullptr && slot.next->state == VariantState::kFailed) {
       variant.reason = std::string(slot.next->status.message());
       if (report.reason.empty()) report.reason = variant.reason;

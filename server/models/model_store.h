@@ -6,7 +6,7 @@
 // A variant's load goes LOADING -> READY -> UNLOADING -> UNLOADED, or LOADING -> FAILED; a state never goes back, a new load
 // is a new object. While a variant is loaded again its predecessor answers; it is unloaded when the new one is READY and its
 // last pin is gone. Loads and unloads run on a capped number of load threads, in order of arrival; lookups never wait for
-// them.
+// them. A load that calibrates on live traffic waits for it beside those threads.
 
 #include <atomic>
 #include <cstdint>
@@ -29,6 +29,7 @@
 #include "server/config/repository.h"
 #include "server/config/scheduling.h"
 #include "server/metrics/server_metrics.h"
+#include "server/models/live_samples.h"
 #include "server/models/load_threads.h"
 #include "server/models/served_variant.h"
 #include "server/models/statistics.h"
@@ -42,7 +43,7 @@ enum class VariantState { kLoading, kReady, kUnloading, kUnloaded, kFailed };
 struct VariantReport {
   std::string name;
   VariantState state = VariantState::kUnloaded;
-  std::string reason;  // why it is not READY
+  std::string reason;  // why it, or the load that is to replace it, is not READY
   quant::Policy policy;
   VariantInfo info;  // when READY
   int workers = 0;   // the same
@@ -73,6 +74,12 @@ struct LoadRequest {
   bool only_if_changed = true;                             // a READY variant of the same policy and files is left alone
   std::shared_ptr<const Calibration> streamed;             // what samples of a client gave, for one version's variant
   std::function<bool()> abandoned;  // may be null; asked once more before what is loaded takes its place
+  // For policies that calibrate on live traffic:
+  bool recalibrate = false;  // on new requests, whatever was learned earlier
+  std::shared_ptr<const std::atomic<bool>>
+      caller_gone;  // may be null; ends the wait for requests (LiveSamples::EndAbandoned)
+  // May be null. The load waits for requests and has taken so many samples of those it wants: from 0 on, from any thread.
+  std::function<void(int64_t taken, int64_t wanted)> on_live_samples;
 };
 
 // Samples of a client on their way into a variant. Not thread-safe; not to outlive the store.
@@ -133,8 +140,10 @@ class ModelStore {
   // A shadow needs the baseline loaded as well.
   absl::Status SetTraffic(const std::string& model, const v1::Traffic& traffic);
 
-  // Asynchronous; `progress` (may be empty) and `done` are called on a load thread. Errors: those of Repository::Find,
-  // PolicyOfVariant, the engine; Unavailable when the store stops.
+  // Asynchronous; `progress` (may be empty) and `done` are called on a load thread, `done` also by who ends a wait for live traffic.
+  // Errors: those of Repository::Find, PolicyOfVariant, the engine; Unavailable when the store stops; InvalidArgument when `recalibrate` has
+  // no variant to apply to. Of a wait: FailedPrecondition when nothing of the model is loaded or being loaded, ResourceExhausted when too
+  // many wait, and what ended it.
   void Load(LoadRequest request, Progress progress, Done done);
   // Begins to calibrate the variant that `request` names (no variant: the first one that Load would load) under its policy, of which
   // `calibration`, where given, replaces that part. Blocks while the model is read: to be called on a load thread. What is loaded is not
@@ -146,6 +155,8 @@ class ModelStore {
   void Unload(ModelName name, int64_t version, Done done);
   // Takes what Route chose.
   DriftMonitor& drift() { return *drift_; }
+  // What loads take of answered requests.
+  LiveSamples& live_samples() { return live_; }
 
   // For other long work that must not take more from serving than a load does, such as measuring a plan.
   void RunInBackground(LoadThreads::Task task);
@@ -167,8 +178,9 @@ class ModelStore {
     absl::Status status;  // when FAILED
     quant::Policy policy;
     std::string fingerprint;
-    std::unique_ptr<ServedVariant> served;  // READY and UNLOADING
-    int64_t order = 0;                      // of loads
+    std::unique_ptr<ServedVariant> served;      // READY and UNLOADING
+    int64_t order = 0;                          // of loads
+    std::shared_ptr<LiveCollection> waits_for;  // LOADING, and null unless it waits for live traffic
   };
   struct Slot {
     std::shared_ptr<Instance> current;  // READY: answers
@@ -191,13 +203,48 @@ class ModelStore {
     quant::Policy policy;
     std::vector<std::pair<std::string, Shape>> warm_shapes;
     std::shared_ptr<const Calibration> streamed;  // may be null
+    bool fresh = false;                           // the cache has not got `streamed` yet
     std::function<bool()> abandoned;              // as LoadRequest's
   };
-  absl::Status RunLoad(const LoadRequest& request, const Progress& progress);
+  // What Load was called with, and how far it has come.
+  struct LoadJob {
+    LoadRequest request;
+    Progress progress;
+    Done done;
+    std::vector<LoadPlan> plans;         // those that may wait for live traffic last
+    size_t next = 0;                     // of plans
+    std::shared_ptr<Instance> instance;  // of the plan that waits
+    absl::Status first_error;
+  };
+  using LoadJobPtr = std::shared_ptr<LoadJob>;
+  void StartLoad(const LoadJobPtr& job);
+  // Loads what is next, until one waits or all are done.
+  void ContinueLoad(const LoadJobPtr& job);
+  void FinishLoad(const LoadJobPtr& job);
+
+  bool WaitsForTraffic(const LoadPlan& plan, const LoadRequest& request) const;
+  // Begins the wait of the next plan. EndWait or LoadOnSamples follows, maybe before it returns.
+  void AwaitTraffic(const LoadJobPtr& job);
+  absl::StatusOr<std::shared_ptr<LiveCollection>> MakeCollection(const LoadJobPtr& job);
+  void EndWait(const LoadJobPtr& job, const absl::Status& status);
+  void LoadOnSamples(const LoadJobPtr& job, std::vector<LiveCollection::Sample> samples);
+  // Another load has brought the variant that this one waited for, under the same policy.
+  bool LoadedMeanwhile(const LoadJob& job);
+  absl::StatusOr<std::shared_ptr<const Calibration>> Calibrate(
+      const LoadPlan& plan, const std::vector<LiveCollection::Sample>& samples) const;
+  // One load of the model more, or less, that does not wait and may bring a variant by which requests are answered.
+  void CountUnderWay(const std::string& model, int change);
+  // Ends waits for traffic that cannot come.
+  void EndHopelessWaits(const std::string& model);
+
   absl::StatusOr<std::vector<LoadPlan>> PlanLoad(const LoadRequest& request);
   std::vector<std::string> VariantsToLoadLocked(const ModelSource& source, int64_t version) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status LoadOne(const LoadPlan& plan, bool only_if_changed, const Progress& progress);
+  // READY under the same policy, of the same files.
+  bool UnchangedLocked(const LoadPlan& plan) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<Instance> BeginLoadLocked(const LoadPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status LoadInto(const std::shared_ptr<Instance>& instance, const LoadPlan& plan, const Progress& progress);
   // Where results of calibration and search are kept; empty: nowhere, as in a container whose models are read-only.
   std::string CacheOf(const ModelSource& source) const;
   // Threads and cache of the engine's load.
@@ -244,9 +291,11 @@ class ModelStore {
   mutable absl::Mutex mutex_;
   std::map<std::string, ModelEntry> models_ ABSL_GUARDED_BY(mutex_);
   int64_t loads_ ABSL_GUARDED_BY(mutex_) = 0;
-  mutable std::atomic<uint64_t> routed_ = 0;  // requests that a split was asked for
-  std::atomic<int> calibrations_ = 0;         // StreamedCalibrations alive
+  std::map<std::string, int> under_way_ ABSL_GUARDED_BY(mutex_);  // by model, as CountUnderWay says
+  mutable std::atomic<uint64_t> routed_ = 0;                      // requests that a split was asked for
+  std::atomic<int> calibrations_ = 0;                             // StreamedCalibrations alive
 
+  LiveSamples live_;
   LoadThreads threads_;  // its tasks use all of the above
   // The monitor's thread is of idle priority and must not take the mutex, so alarms have a thread of their own.
   LoadThreads alarms_{1};

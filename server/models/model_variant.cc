@@ -43,13 +43,16 @@ absl::StatusOr<std::vector<Shape>> ShapesToCompile(const std::vector<std::pair<s
   return shapes;
 }
 
-void LogCalibration(const VariantInfo& info, const std::string& name, const std::string& cache) {
+// `fresh`: on samples that came one by one, which was logged then.
+void LogCalibration(const VariantInfo& info, const std::string& name, const std::string& cache, bool fresh) {
   const auto took = info.load_ms.find("calibrate");
   if (took == info.load_ms.end()) return;
   if (!info.cache_warning.empty()) LOG(WARNING) << "calibration cache: " << info.cache_warning;
-  LOG(INFO) << "calibration of " << name << ": "
-            << (info.calibration_recalled ? "taken from " + cache : "measured, not taken from a cache") << ", "
-            << static_cast<int64_t>(took->second) << " ms";
+  if (!fresh) {
+    LOG(INFO) << "calibration of " << name << ": "
+              << (info.calibration_recalled ? "taken from " + cache : "measured, not taken from a cache") << ", "
+              << static_cast<int64_t>(took->second) << " ms";
+  }
   if (info.search_recalled) LOG(INFO) << "precisions of " << name << ": taken from " << cache;
 }
 
@@ -96,7 +99,7 @@ absl::StatusOr<std::unique_ptr<ServedVariant>> ModelStore::MakeServed(const Load
   PRECIS_ASSIGN_OR_RETURN(options.warm_shapes, ShapesToCompile(plan.warm_shapes, served->signature, model->inputs()));
   options.progress = progress;
   PRECIS_ASSIGN_OR_RETURN(served->variant, model->LoadVariant(options));
-  LogCalibration(served->variant->info(), JoinModelName(plan.source.name, plan.variant), options.cache);
+  LogCalibration(served->variant->info(), JoinModelName(plan.source.name, plan.variant), options.cache, plan.fresh);
   served->metrics = metrics_->ForVariant(served->model, served->version_text, served->name);
   served->drift = std::make_shared<DriftRecord>(
       DriftRecord::Names{served->model, served->version, served->name, BaselineOf(plan.source.precision)},

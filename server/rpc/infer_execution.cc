@@ -115,6 +115,8 @@ void InferExecution::OnResult(JobResult result) {
       parameters[kFinalParameter].set_bool_param(true);
     }
   }
+  if (context_.store->live_samples().wanted()) [[unlikely]]
+    OfferInputs();
   std::optional<DriftSample> sample;
   if (!shadows_.empty()) {
     sample = TakeDriftSample(std::move(shadows_), pin_->signature, result.outputs, request_);
@@ -130,6 +132,15 @@ void InferExecution::OnResult(JobResult result) {
   pin_->metrics->CountSuccess(times);
   pin_->statistics.CountSuccess(times, inputs_.batch_size, result.runs, end);
   Answer(absl::OkStatus(), std::move(reply), times.total, std::move(sample));
+}
+
+void InferExecution::OfferInputs() const {
+  LiveSamples& samples = context_.store->live_samples();
+  for (const auto& collection : samples.Of(pin_->model)) {
+    // By the signature of what is to be loaded: another version's, or another configuration's.
+    const auto decoded = DecodeInputs(*request_, collection->signature());
+    if (decoded.ok()) samples.Offer(collection, decoded->views);
+  }
 }
 
 void InferExecution::Answer(absl::Status status, grpc::ByteBuffer reply, absl::Duration total,

@@ -48,6 +48,8 @@ class InferExecution {
   absl::Status Prepare(grpc::ByteBuffer* request, Job* job);
   absl::Status ReadParameters(Job* job) const;
   void OnResult(JobResult result);
+  // To the loads that wait for live traffic.
+  void OfferInputs() const;
   // Hands the sample, if there is one, to the drift monitor when the answer is on its way.
   void Answer(absl::Status status, grpc::ByteBuffer reply, absl::Duration total,
               std::optional<DriftSample> sample = std::nullopt);

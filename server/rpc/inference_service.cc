@@ -8,6 +8,7 @@
 #include "server/config/model_name.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/infer_calls.h"
+#include "server/rpc/load_call.h"
 #include "server/rpc/load_parameters.h"
 #include "server/rpc/model_description.h"
 
@@ -146,10 +147,7 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryModelLoad(grpc::CallbackSe
   if (absl::Status status = CheckMayChange(request->repository_name()); !status.ok()) return Reply(call, status);
   auto load = MakeLoadRequest(*request);
   if (!load.ok()) return Reply(call, load.status());
-  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
-  store_->Load(*std::move(load), nullptr,
-               [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
-  return reactor;
+  return new LoadCall(store_, *std::move(load));
 }
 
 grpc::ServerUnaryReactor* InferenceService::RepositoryModelUnload(

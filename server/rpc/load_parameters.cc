@@ -78,6 +78,7 @@ absl::StatusOr<LoadRequest> MakeLoadRequest(const v1::LoadVariantRequest& reques
     PRECIS_ASSIGN_OR_RETURN(load.policy, PolicyFromProto(request.policy()));
     if (load.name.variant.empty()) load.name.variant = NameOfPrecision(request.policy());
   }
+  load.recalibrate = request.recalibrate();
   for (const v1::InputShape& shape : request.warm_shapes()) {
     load.warm_shapes.emplace_back(shape.input(), Shape(shape.shape().begin(), shape.shape().end()));
   }

@@ -7,8 +7,8 @@
 
 namespace precis::server {
 
-std::shared_ptr<LoadStream> LoadStream::Create() {
-  std::shared_ptr<LoadStream> stream(new LoadStream());
+std::shared_ptr<LoadStream> LoadStream::Create(std::function<void()> on_cancel) {
+  std::shared_ptr<LoadStream> stream(new LoadStream(std::move(on_cancel)));
   stream->self_ = stream;
   stream->Report(v1::LoadVariantProgress::QUEUED, 0);
   return stream;
@@ -24,14 +24,15 @@ void LoadStream::Push(v1::LoadVariantProgress message) {
   }
 }
 
-void LoadStream::Report(v1::LoadVariantProgress::Phase phase, double fraction) {
+void LoadStream::Report(v1::LoadVariantProgress::Phase phase, double fraction, const std::string& detail) {
   {
     absl::MutexLock lock(&mutex_);
     if (broken_ || ended_) return;
-    v1::LoadVariantProgress message;
-    message.set_phase(phase);
-    message.set_fraction(fraction);
-    Push(std::move(message));
+    if (phase == last_.phase() && fraction < last_.fraction()) return;
+    last_.set_phase(phase);
+    last_.set_fraction(fraction);
+    last_.set_detail(detail);
+    Push(last_);
   }
   Continue();
 }

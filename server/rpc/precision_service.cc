@@ -1,5 +1,6 @@
 #include "server/rpc/precision_service.h"
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -61,7 +62,11 @@ absl::StatusOr<ModelName> UnloadName(const ModelStore& store, const v1::UnloadVa
 
 grpc::ServerWriteReactor<v1::LoadVariantProgress>* PrecisionService::LoadVariant(
     grpc::CallbackServerContext*, const v1::LoadVariantRequest* request) {
-  const std::shared_ptr<LoadStream> stream = LoadStream::Create();
+  const auto gone = std::make_shared<std::atomic<bool>>(false);
+  const std::shared_ptr<LoadStream> stream = LoadStream::Create([gone, samples = &store_->live_samples()] {
+    gone->store(true);
+    samples->EndAbandoned();
+  });
   auto load = MakeLoadRequest(*request);
   if (load.ok() && lifecycle_->draining()) load = absl::UnavailableError("the server is draining");
   if (!load.ok()) {
@@ -70,6 +75,11 @@ grpc::ServerWriteReactor<v1::LoadVariantProgress>* PrecisionService::LoadVariant
   }
   const ModelName name = load->name;
   const int64_t version = load->version;
+  load->caller_gone = gone;
+  load->on_live_samples = [stream](int64_t taken, int64_t wanted) {
+    stream->Report(v1::LoadVariantProgress::CALIBRATE, static_cast<double>(taken) / static_cast<double>(wanted),
+                   absl::StrCat(taken, " of ", wanted, " live samples"));
+  };
   store_->Load(
       *std::move(load),
       [stream](const std::string& phase, double fraction) { stream->Report(PhaseOf(phase), fraction); },

@@ -326,6 +326,23 @@ TEST_F(AppTest, SwampReadsALayerOfAModel) {
   EXPECT_EQ(known.json()["sums"], 32);
 }
 
+TEST_F(AppTest, LoadSaysWhatAPhaseIsAt) {
+  server_.precision.on_load = [](grpc::ServerWriter<precis::v1::LoadVariantProgress>* writer) {
+    precis::v1::LoadVariantProgress progress;
+    progress.set_phase(precis::v1::LoadVariantProgress::CALIBRATE);
+    for (const char* detail : {"0 of 4 live samples", "3 of 4 live samples"}) {
+      progress.set_detail(detail);
+      writer->Write(progress);
+      progress.set_fraction(0.75);
+    }
+    progress.set_phase(precis::v1::LoadVariantProgress::DONE);
+    writer->Write(progress);
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Run({"load", "net@int8"}).err, HasSubstr("net@int8: calibrate, 0 of 4 live samples\n"));
+  EXPECT_THAT(Run({"load", "net@int8"}, /*terminal=*/true).err, HasSubstr("75%  0.0 s  3 of 4 live samples"));
+}
+
 TEST_F(AppTest, ShortFlagsMakeAPolicy) {
   const auto policy = [&](std::vector<std::string> words) {
     words.insert(words.begin(), "load");
@@ -349,6 +366,11 @@ TEST_F(AppTest, ShortFlagsMakeAPolicy) {
   EXPECT_EQ(pinned.overrides(1).policy().precision(), precis::v1::PrecisionPolicy::BF16);
   policy({"net@int8"});
   EXPECT_FALSE(server_.precision.last_load.has_policy());
+  EXPECT_FALSE(server_.precision.last_load.recalibrate());
+  const auto live = policy({"net@int8", "--calibration_source=live_traffic", "--recalibrate"});
+  EXPECT_EQ(live.calibration().source(), precis::v1::CalibrationPolicy::LIVE_TRAFFIC);
+  EXPECT_TRUE(server_.precision.last_load.recalibrate());
+  EXPECT_EQ(Run({"load", "net@int8", "--calibration_source=nowhere"}).code, kWrongUsage);
 }
 
 TEST_F(AppTest, DrawsAMixedPlanInAFileThatNeedsNoOther) {

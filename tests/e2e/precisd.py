@@ -92,6 +92,12 @@ def precis(server: Precisd, *arguments: str) -> subprocess.CompletedProcess:
                           timeout=120, check=False)
 
 
+def start_precis(server: Precisd, *arguments: str) -> subprocess.Popen:
+    """The same, without waiting for its end."""
+    return subprocess.Popen([BINARIES / "precis", *arguments, f"--server={server.target}"], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
 class ServerTest(unittest.TestCase):
     """Tests that share one server; a class says in `build` what its repository holds and in `flags` how it is started."""
 

@@ -1,5 +1,6 @@
 """One network at four precisions side by side, its metrics, and policies of its own."""
 import json
+import signal
 import unittest
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import tritonclient.grpc as triton
 
 from networks import Classifier, add_model, two_inputs_file
-from precisd import ServerTest, precis
+from precisd import ServerTest, precis, start_precis
 
 VARIANTS = ("fp32", "bf16", "fp16", "int8")
 # Least signal-to-noise ratio against fp32, in dB: 8 bits of mantissa, 11 bits of mantissa, 8-bit integers in two layers.
@@ -85,6 +86,32 @@ class PrecisionTest(ServerTest):
         for phase in ("parse", "calibrate", "quantize", "compile"):
             self.assertIn(f"classifier@careful: {phase}\n", outcome.stderr)
         self.assertEqual(precis(self.server, "unload", "classifier@careful").returncode, 0)
+
+    def test_a_load_calibrates_on_live_requests(self):
+        loading = start_precis(self.server, "load", "classifier@live", "--precision=int8", "--calibration_source=live_traffic",
+                               "--sample_limit=12")
+        self.addCleanup(loading.kill)
+        for line in loading.stderr:
+            if "live samples" in line:
+                self.assertEqual(line, "classifier@live: calibrate, 0 of 12 live samples\n")
+                break
+        images = Classifier.images(12, seed=7)
+        for image in images[:4]:
+            self.infer("classifier@fp32", image[None])
+        self.infer("classifier", images[4:])
+        output, _ = loading.communicate(timeout=100)
+        self.assertEqual(loading.returncode, 0)
+        self.assertIn("classifier@live  READY", output)
+        evaluated = Classifier.images(64, seed=99)
+        self.assertGreater(sqnr_db(self.classifier.expected(evaluated), self.infer("classifier@live", evaluated)), 20)
+        again = start_precis(self.server, "load", "classifier@live", "--precision=int8", "--calibration_source=live_traffic",
+                             "--sample_limit=12", "--recalibrate")
+        next(line for line in again.stderr if "live samples" in line)
+        again.send_signal(signal.SIGINT)
+        again.communicate(timeout=100)
+        self.assertNotEqual(again.returncode, 0)
+        self.assertTrue(self.client.is_model_ready("classifier@live"))
+        self.assertEqual(precis(self.server, "unload", "classifier@live").returncode, 0)
 
     def test_plan_names_precision_and_implementation_of_each_layer(self):
         layers = self.json("plan", "classifier@int8", "--repetitions=3")["layers"]

@@ -212,6 +212,18 @@ TEST_F(CalibrationCacheTest, AKillInTheMiddleOfWritingLeavesAWholeFileOrNone) {
   EXPECT_TRUE(ReadCalibration(cache(), key).ok());
 }
 
+TEST_F(CalibrationCacheTest, LiveTrafficIsKeptApartFromStreamsAndByHowMuchWasAskedFor) {
+  Policy stream = kInt8, live = kInt8;
+  stream.calibration.source = CalibrationSource::kStream;
+  live.calibration.source = CalibrationSource::kLive;
+  const auto key = [&](const Policy& policy) { return *KeyOfStream(model(), policy); };
+  EXPECT_EQ(key(stream), key(kInt8));
+  EXPECT_NE(key(live), key(stream));
+  Policy more = live;
+  more.calibration.sample_limit = 500;
+  EXPECT_NE(key(more), key(live));
+}
+
 TEST_F(CalibrationCacheTest, ANoteOfAStreamIsReadBackAndCheckedLikeATable) {
   const auto stream = KeyOfStream(model(), kInt8);
   ASSERT_TRUE(stream.ok()) << stream.status();

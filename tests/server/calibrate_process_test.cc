@@ -187,7 +187,7 @@ TEST_F(CalibrateProcessTest, RefusesStreamsThatMakeNoSense) {
   start.mutable_start()->mutable_policy()->set_source(v1::CalibrationPolicy::FILES);
   ExpectRefused({start}, StatusCode::INVALID_ARGUMENT, "calibration.source");
   start.mutable_start()->mutable_policy()->set_source(v1::CalibrationPolicy::LIVE_TRAFFIC);
-  ExpectRefused({start}, StatusCode::UNIMPLEMENTED, "calibration.source: LIVE_TRAFFIC");
+  ExpectRefused({start}, StatusCode::INVALID_ARGUMENT, "calibration.source: LIVE_TRAFFIC");
 }
 
 TEST_F(CalibrateProcessTest, ACancelledStreamChangesNothing) {

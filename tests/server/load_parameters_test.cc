@@ -60,7 +60,10 @@ TEST(LoadParametersTest, ReadsLoadVariant) {
   const auto load = MakeLoadRequest(request);
   ASSERT_TRUE(load.ok()) << load.status();
   EXPECT_EQ(load->version, 2);
+  EXPECT_FALSE(load->recalibrate);
   EXPECT_EQ(load->warm_shapes.at(0).second, (Shape{4}));
+  request.set_recalibrate(true);
+  EXPECT_TRUE(MakeLoadRequest(request)->recalibrate);
   request.set_model("net@fp32");
   EXPECT_TRUE(absl::IsInvalidArgument(MakeLoadRequest(request).status()));
 }

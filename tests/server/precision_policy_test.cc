@@ -29,6 +29,21 @@ TEST(PrecisionPolicyTest, ReadsTextAndJson) {
   }
 }
 
+TEST(PrecisionPolicyTest, LiveTrafficHasALimitOfItsOwn) {
+  const auto with = [](const std::string& calibration) {
+    const auto policy = Parse("precision: INT8 calibration { " + calibration + " }");
+    EXPECT_TRUE(policy.ok()) << policy.status();
+    return policy.ok() ? policy->calibration.sample_limit : -1;
+  };
+  EXPECT_EQ(with("source: LIVE_TRAFFIC"), 100);
+  EXPECT_EQ(with("source: LIVE_TRAFFIC sample_limit: 7"), 7);
+  EXPECT_EQ(with("source: STREAM"), 0);
+  const auto policy = Parse("precision: MIXED calibration { source: LIVE_TRAFFIC }");
+  EXPECT_EQ(policy->calibration.source, quant::CalibrationSource::kLive);
+  EXPECT_EQ(PolicyToProto(*policy).calibration().source(), v1::CalibrationPolicy::LIVE_TRAFFIC);
+  EXPECT_EQ(*PolicyFromProto(PolicyToProto(*policy)), *policy);
+}
+
 TEST(PrecisionPolicyTest, GoesThroughTheProtoAndBack) {
   quant::Policy policy;
   policy.precision = quant::Precision::kInt8;
@@ -136,7 +151,6 @@ TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
       {"precision: INT8 weights { scheme: LOG2 }", "weights.scheme"},
       {"precision: INT8 weights { symmetric: false }", "weights.symmetric"},
       {"precision: INT8 activations { ranges: DYNAMIC }", "activations.ranges"},
-      {"precision: INT8 calibration { source: LIVE_TRAFFIC }", "calibration.source"},
       {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 accumulator: FP16_169 }",
        "accumulation.accumulator"},
       {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 outer: OUTER_SAME }", "accumulation.outer"},

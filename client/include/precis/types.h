@@ -178,6 +178,8 @@ struct LoadVariantRequest {
   std::string model, version, variant;
   std::string policy;  // precis.v1.PrecisionPolicy as textproto; empty: the policy that the variant's name stands for
   std::map<std::string, std::vector<int64_t>> warm_shapes;  // by input; empty: the server chooses
+  bool recalibrate =
+      false;  // with calibration.source LIVE_TRAFFIC: on new requests, whatever was learned from earlier ones
 };
 
 struct CalibrateRequest {
@@ -194,6 +196,7 @@ struct LoadProgress {
   std::string phase;      // QUEUED, PARSE, CALIBRATE, SEARCH, QUANTIZE, COMPILE, WARM_UP, DONE
   double fraction = 0;    // of this phase, 0 to 1
   double elapsed_ms = 0;  // since the load began
+  std::string detail;     // what a phase that takes long is at: "37 of 100 live samples"
 };
 
 struct PlanLayer {
