@@ -84,6 +84,7 @@ class LoadCommand final : public Command {
         "  precis load resnet50@small --objective=memory --max_top1_disagreement=0.01\n"
         "  precis load resnet50@int8 --override='conv1=fp32' --override='layer4*=bf16'\n"
         "  precis load resnet50@int8 --calibration_source=live_traffic --sample_limit=200 --load-timeout=24h\n"
+        "  precis load resnet50@int8 --weight_scheme=codebook --override='conv1=int8' --override='fc=int8'\n"
         "  precis load resnet50@careful --policy=careful.textproto");
     return command;
   }

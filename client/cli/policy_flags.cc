@@ -15,6 +15,7 @@ namespace precis::cli {
 namespace {
 
 const std::vector<std::string> kPrecisions = {"fp32", "bf16", "fp16", "int8", "mixed"};
+const std::vector<std::string> kSchemes = {"affine", "log2", "codebook", "ternary", "binary"};
 const std::vector<std::string> kMethods = {"min_max", "moving_average", "percentile", "entropy", "mse"};
 
 bool IsPrecision(const std::string& name) { return absl::c_linear_search(kPrecisions, name); }
@@ -32,7 +33,8 @@ void PolicyFlags::Register(CLI::App* command) {
   command
       ->add_option(
           "--override", overrides_,
-          "Precision of the layers whose name matches (* stands for anything); may be repeated, the first match counts")
+          "Precision of the layers whose name matches (* stands for anything), int8 with plain 8-bit weights; may be "
+          "repeated, the first match counts")
       ->type_name("PATTERN=PRECISION")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -51,6 +53,20 @@ void PolicyFlags::Register(CLI::App* command) {
       ->group(group);
   command->add_option("--objective", objective_, "mixed: what to save")
       ->check(CLI::IsMember({"latency", "memory"}))
+      ->group(group);
+  command
+      ->add_option("--weight_scheme", weight_scheme_, "int8 and mixed: which levels weights may take; default affine")
+      ->check(CLI::IsMember(kSchemes))
+      ->group(group);
+  command
+      ->add_option("--weight_bits", weight_bits_,
+                   "int8 and mixed: bits of a weight; affine 2 to 8 (8), codebook 2 to 8 (4), log2 2 to 4 (4)")
+      ->check(CLI::Range(1, 8))
+      ->group(group);
+  command
+      ->add_option("--weight_group_size", weight_group_size_,
+                   "int8 and mixed: elements of K that share a scale; default all of an output channel")
+      ->check(CLI::PositiveNumber)
       ->group(group);
   command->add_option("--calibration_method", calibration_, "int8 and mixed: how ranges are chosen")
       ->check(CLI::IsMember(kMethods))
@@ -73,12 +89,16 @@ absl::StatusOr<std::string> PolicyFlags::ReadFile() const {
 }
 
 absl::StatusOr<std::string> PolicyFlags::PolicyFor(const std::string& variant) const {
-  std::string mixed, calibration, text;
+  std::string mixed, weights, calibration, text;
   for (const std::string& c : candidates_) absl::StrAppend(&mixed, " candidates: ", absl::AsciiStrToUpper(c));
   if (min_sqnr_db_) absl::StrAppend(&mixed, " min_sqnr_db: ", *min_sqnr_db_);
   if (max_top1_disagreement_) absl::StrAppend(&mixed, " max_top1_disagreement: ", *max_top1_disagreement_);
   if (!objective_.empty()) absl::StrAppend(&mixed, " objective: ", absl::AsciiStrToUpper(objective_));
   if (!mixed.empty()) absl::StrAppend(&text, " mixed {", mixed, " }");
+  if (!weight_scheme_.empty()) absl::StrAppend(&weights, " scheme: ", absl::AsciiStrToUpper(weight_scheme_));
+  if (weight_bits_) absl::StrAppend(&weights, " bits: ", *weight_bits_);
+  if (weight_group_size_) absl::StrAppend(&weights, " granularity: PER_GROUP group_size: ", *weight_group_size_);
+  if (!weights.empty()) absl::StrAppend(&text, " weights {", weights, " }");
   if (!calibration_.empty()) absl::StrAppend(&calibration, " method: ", absl::AsciiStrToUpper(calibration_));
   if (!source_.empty()) absl::StrAppend(&calibration, " source: ", absl::AsciiStrToUpper(source_));
   if (sample_limit_) absl::StrAppend(&calibration, " sample_limit: ", *sample_limit_);
@@ -89,7 +109,8 @@ absl::StatusOr<std::string> PolicyFlags::PolicyFor(const std::string& variant) c
     if (!IsPrecision(precision) || precision == "mixed" || equals == 0)
       return UsageError(absl::StrCat("--override ", override, ": want PATTERN=PRECISION, such as head*=fp32"));
     absl::StrAppend(&text, " overrides { pattern: \"", absl::CEscape(override.substr(0, equals)),
-                    "\" policy { precision: ", absl::AsciiStrToUpper(precision), " } }");
+                    "\" policy { precision: ", absl::AsciiStrToUpper(precision),
+                    precision == "int8" && !weights.empty() ? " weights { bits: 8 }" : "", " } }");
   }
   if (!file_.empty()) {
     if (!text.empty() || !precision_.empty()) return UsageError("--policy says everything: give no other policy flag");
@@ -99,6 +120,7 @@ absl::StatusOr<std::string> PolicyFlags::PolicyFor(const std::string& variant) c
   if (precision.empty() && text.empty()) return std::string();
   if (precision.empty() && !mixed.empty()) precision = "mixed";
   if (precision.empty() && IsPrecision(variant)) precision = variant;
+  if (precision.empty() && !weights.empty()) precision = "int8";
   if (precision.empty()) return UsageError(absl::StrCat("--precision: say which one \"", variant, "\" has"));
   return absl::StrCat("precision: ", absl::AsciiStrToUpper(precision), text);
 }

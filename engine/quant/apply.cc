@@ -71,6 +71,23 @@ Levels LevelsOf(const Range& range, int bits, bool symmetric, bool needs_s8) {
   return levels;
 }
 
+// What is said of weights that are not plain 8-bit ones: "weights TERNARY, 7.4 dB" (of signal over rounding noise).
+std::string DescribeLevels(const WeightPolicy& policy, const Tensor& f32, const QuantizedWeights& q) {
+  if (policy.scheme == WeightScheme::kAffine && policy.bits == 8) return "";
+  const std::vector<float> real = ir::RealValues(q.values, q.params);
+  const auto w = f32.As<float>();
+  double signal = 0, noise = 0;
+  for (size_t i = 0; i < w.size(); ++i) {
+    const double x = static_cast<double>(w[i]), d = x - static_cast<double>(real[i]);
+    signal += x * x;
+    noise += d * d;
+  }
+  const SchemeBits bits = BitsOf(policy.scheme);
+  return absl::StrCat("weights ", SchemeName(policy.scheme),
+                      bits.fewest == bits.most ? "" : absl::StrCat(" of ", policy.bits, " bits"),
+                      noise > 0 ? absl::StrFormat(", %.1f dB", 10 * std::log10(signal / noise)) : ", exact");
+}
+
 class Int8Rewrite {
  public:
   Int8Rewrite(ir::Graph& graph, const Policy& policy, const CalibrationTable& table, const Target& target,
@@ -179,12 +196,11 @@ class Int8Rewrite {
     const int axis = OutputChannelAxis(g_, id);
     const LayerPolicy layer = PolicyOfLayer(policy_, g_.node(id).name);
     Chunking chunking = ChunkingOf(g_, id, layer);
-    QuantizedWeights q =
-        layer.weights.symmetric
-            ? QuantizeWeights(f32, axis, layer.weights.granularity,
-                              MaxWeightLevel(target_.has_vnni, layer.weights.bits), chunking.chunks)
-            : QuantizeWeightsAsymmetric(f32, axis, layer.weights.granularity, layer.weights.bits, chunking.chunks);
-    if (!chunking.note.empty()) g_.node(id).precision_note = std::move(chunking.note);
+    QuantizedWeights q = QuantizeByPolicy(f32, axis, layer.weights, target_.has_vnni, chunking.chunks);
+    std::string& note = g_.node(id).precision_note;
+    if (!chunking.note.empty()) note = std::move(chunking.note);
+    const std::string levels = DescribeLevels(layer.weights, f32, q);
+    if (!levels.empty()) note = note.empty() ? levels : absl::StrCat(levels, "; ", note);
     if (policy_.bias_correction) CorrectBias(id, f32, q, axis == 1);
     const ir::ValueId constant = g_.AddConstant(absl::StrCat(g_.value(weights).name, ":s8"), std::move(q.values));
     g_.value(constant).quant = std::move(q.params);
@@ -260,7 +276,9 @@ class Int8Rewrite {
     const bool reads_f32 =
         !n.inputs.empty() && n.inputs[0] != ir::kNoValue && g_.value(n.inputs[0]).dtype == DataType::kF32;
     if (!Int8(id) && reads_f32 && !note.empty()) n.precision_note = absl::StrCat("f32: ", note);
-    if (Int8(id) && policy_.execution == Execution::kSimulated) n.precision_note = "int8 levels, simulated in f32";
+    if (Int8(id) && policy_.execution == Execution::kSimulated)
+      n.precision_note =
+          absl::StrCat("int8 levels, simulated in f32", n.precision_note.empty() ? "" : "; ", n.precision_note);
   }
 
   ir::Graph& g_;

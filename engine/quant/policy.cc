@@ -26,6 +26,28 @@ bool MatchesPattern(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
+const char* SchemeName(WeightScheme scheme) {
+  switch (scheme) {
+    case WeightScheme::kAffine: return "AFFINE";
+    case WeightScheme::kLog2: return "LOG2";
+    case WeightScheme::kCodebook: return "CODEBOOK";
+    case WeightScheme::kTernary: return "TERNARY";
+    case WeightScheme::kBinary: return "BINARY";
+  }
+  return "";
+}
+
+SchemeBits BitsOf(WeightScheme scheme) {
+  switch (scheme) {
+    case WeightScheme::kAffine: return {2, 8, 8};
+    case WeightScheme::kLog2: return {2, 4, 4};  // +-1 to +-64 are the powers of two of s8
+    case WeightScheme::kCodebook: return {2, 8, 4};
+    case WeightScheme::kTernary: return {2, 2, 2};
+    case WeightScheme::kBinary: return {1, 1, 1};
+  }
+  return {};
+}
+
 LayerPolicy PolicyOfLayer(const Policy& policy, std::string_view layer_name) {
   LayerPolicy layer{policy.precision, policy.weights, policy.accumulation};
   for (const LayerOverride& override : policy.overrides) {

@@ -26,18 +26,36 @@ enum class Granularity {
   kPerChannel,
   kPerGroup,  // per channel, and per group of group_size along K
 };
+// Which levels weights may take.
+enum class WeightScheme {
+  kAffine,    // all integers of so many bits
+  kLog2,      // 0 and +-2^e (Miyashita et al. 2016, arXiv:1603.01025; Zhou et al. 2017, arXiv:1702.03044)
+  kCodebook,  // found by k-means (Han et al. 2016, arXiv:1510.00149)
+  kTernary,   // -1, 0, 1 (Li et al. 2016, arXiv:1605.04711)
+  kBinary,    // -1, 1 (Rastegari et al. 2016, arXiv:1603.05279)
+};
+// As the policy's proto has it: "AFFINE".
+const char* SchemeName(WeightScheme scheme);
+
+// The bits that a scheme's levels may have.
+struct SchemeBits {
+  int fewest, most, usual;
+};
+SchemeBits BitsOf(WeightScheme scheme);
+
 enum class Execution {
   kIntegerOnly,  // int8 primitives end to end
   kSimulated,    // the same levels, computed by fake quantization in f32
 };
 enum class Objective { kLatency, kMemory };
 
-// Affine quantization of weights: levels of a signed integer of `bits` bits, held as s8.
+// Weights as levels of a scheme times a scale. The levels are held as s8, so that every integer layer computes with every scheme.
 struct WeightPolicy {
-  int bits = 8;  // 2 to 8
+  WeightScheme scheme = WeightScheme::kAffine;
+  int bits = 8;  // within BitsOf(scheme)
   Granularity granularity = Granularity::kPerChannel;
   int group_size = 0;     // with kPerGroup: elements of K that share a scale
-  bool symmetric = true;  // zero_point 0
+  bool symmetric = true;  // zero_point 0; false only with kAffine
   bool operator==(const WeightPolicy&) const = default;
 };
 

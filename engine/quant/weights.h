@@ -33,13 +33,18 @@ QuantizedWeights QuantizeWeights(const Tensor& weights, int axis, Granularity gr
 QuantizedWeights QuantizeWeightsAsymmetric(const Tensor& weights, int axis, Granularity granularity, int bits,
                                            const Chunks& chunks = {});
 
+// The weights as `policy` has them, whose granularity along K is in `chunks` already. Of schemes other than kAffine the scale (per channel, or
+// as above) and of kCodebook the levels too are those with the least squared error (level_fit.h).
+QuantizedWeights QuantizeByPolicy(const Tensor& weights, int axis, const WeightPolicy& policy, bool has_vnni,
+                                  const Chunks& chunks = {});
+
 // From this largest level on the whole range is kept: clipping gains nothing on trained weights.
 inline constexpr int kFullLevels = 63;
 // Below it scales are tried in this many equal steps down from the widest.
 inline constexpr int kScaleShares = 24;
 
 // Largest weight level of `bits` bits: 2^(bits-1) - 1, and no more than 63 where u8 x s8 products are summed in pairs in s16
-// (255 * 63 * 2 = 32130 fits, 255 * 65 * 2 does not).
+// (255 * 63 * 2 = 32130 fits, and so does the 64 of LOG2; 255 * 65 * 2 does not).
 int MaxWeightLevel(bool has_vnni, int bits = 8);
 
 bool AllFinite(const Tensor& f32);

@@ -17,7 +17,7 @@ namespace precis::search {
 namespace {
 
 // The version is also that of how the search measures and chooses.
-constexpr cache::Kind kKind = {"search", "PRECISSR", ".search", 1};
+constexpr cache::Kind kKind = {"search", "PRECISSR", ".search", 2};
 
 // Writes values through a cache::Writer.
 class Saver {
@@ -119,8 +119,8 @@ void Each(Visit& visit, auto&... fields) {
 
 template <typename Visit>
 void Fields(Visit& visit, Is<quant::WeightPolicy> auto& x) {
-  auto& [bits, granularity, group_size, symmetric] = x;
-  Each(visit, bits, granularity, group_size, symmetric);
+  auto& [scheme, bits, granularity, group_size, symmetric] = x;
+  Each(visit, scheme, bits, granularity, group_size, symmetric);
 }
 template <typename Visit>
 void Fields(Visit& visit, Is<quant::CalibrationPolicy> auto& x) {

@@ -17,7 +17,9 @@
 #include "absl/strings/str_join.h"
 #include "engine/base/status_macros.h"
 #include "google/protobuf/util/json_util.h"
+#include "server/config/policy_field.h"
 #include "server/config/text_proto.h"
+#include "server/config/weight_policy.h"
 
 namespace precis::server {
 namespace {
@@ -28,13 +30,6 @@ using v1::PrecisionPolicy;
 constexpr int64_t kLiveSamples = 100;
 
 constexpr std::array<absl::string_view, 5> kBuiltInVariants = {"fp32", "bf16", "fp16", "int8", "mixed"};
-
-absl::Status Bad(absl::string_view field, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("policy field ", field, ": ", what));
-}
-absl::Status NotYet(absl::string_view field, absl::string_view value) {
-  return absl::UnimplementedError(absl::StrCat("policy field ", field, ": ", value, " is not implemented"));
-}
 
 absl::StatusOr<quant::Precision> PrecisionOf(const PrecisionPolicy& proto) {
   switch (proto.precision()) {
@@ -51,37 +46,6 @@ absl::StatusOr<quant::Precision> PrecisionOf(const PrecisionPolicy& proto) {
 
 absl::Status CheckBits(absl::string_view field, int bits) {
   if (bits != 0 && (bits < 2 || bits > 8)) return Bad(field, absl::StrCat(bits, ", want 2 to 8"));
-  return absl::OkStatus();
-}
-
-absl::Status ApplyWeights(const v1::WeightPolicy& weights, quant::Policy* policy) {
-  if (weights.group_size() < 0) return Bad("weights.group_size", "negative");
-  if (weights.group_size() > 0 && weights.granularity() != v1::WeightPolicy::PER_GROUP) {
-    return Bad("weights.group_size", "needs granularity PER_GROUP");
-  }
-  PRECIS_RETURN_IF_ERROR(CheckBits("weights.bits", weights.bits()));
-  if (weights.bits() != 0) policy->weights.bits = weights.bits();
-  if (weights.scheme() > v1::WeightPolicy::AFFINE) {
-    if (!v1::WeightPolicy::Scheme_IsValid(weights.scheme())) return Bad("weights.scheme", "unknown value");
-    return NotYet("weights.scheme", v1::WeightPolicy::Scheme_Name(weights.scheme()));
-  }
-  switch (weights.granularity()) {
-    case v1::WeightPolicy::GRANULARITY_UNSPECIFIED:
-    case v1::WeightPolicy::PER_CHANNEL: policy->weights.granularity = quant::Granularity::kPerChannel; break;
-    case v1::WeightPolicy::PER_TENSOR: policy->weights.granularity = quant::Granularity::kPerTensor; break;
-    case v1::WeightPolicy::PER_GROUP:
-      if (weights.group_size() == 0) return Bad("weights.group_size", "PER_GROUP needs at least 1");
-      policy->weights.granularity = quant::Granularity::kPerGroup;
-      policy->weights.group_size = weights.group_size();
-      break;
-    default: return Bad("weights.granularity", "unknown value");
-  }
-  if (weights.has_symmetric() && !weights.symmetric()) {
-    // oneDNN 3.7.2 has no integer convolution whose weights have zero points, and for products its reference kernel alone.
-    if (policy->execution != quant::Execution::kSimulated)
-      return NotYet("weights.symmetric", "false without execution SIMULATED");
-    policy->weights.symmetric = false;
-  }
   return absl::OkStatus();
 }
 
@@ -246,7 +210,7 @@ absl::StatusOr<quant::LayerOverride> OverrideFromProto(const v1::LayerOverride& 
   quant::Policy layer;
   layer.precision = quant::Precision::kInt8;
   layer.execution = variant.execution;
-  absl::Status status = ApplyWeights(policy.weights(), &layer);
+  absl::Status status = ApplyWeights(policy.weights(), layer.execution, &layer.weights);
   status.Update(ApplyAccumulation(policy.accumulation(), &layer));
   if (!status.ok()) return absl::Status(status.code(), absl::StrCat(field("policy"), ": ", status.message()));
   if (policy.has_weights()) override.weights = layer.weights;
@@ -273,7 +237,7 @@ absl::StatusOr<quant::Policy> PolicyFromProto(const PrecisionPolicy& proto) {
     PRECIS_RETURN_IF_ERROR(CheckFloatPolicy(proto));
     return policy;
   }
-  PRECIS_RETURN_IF_ERROR(ApplyWeights(proto.weights(), &policy));
+  PRECIS_RETURN_IF_ERROR(ApplyWeights(proto.weights(), policy.execution, &policy.weights));
   PRECIS_RETURN_IF_ERROR(ApplyActivations(proto.activations(), &policy));
   PRECIS_RETURN_IF_ERROR(ApplyCalibration(proto.calibration(), &policy));
   PRECIS_RETURN_IF_ERROR(CheckGroups(policy.weights, policy.accumulation));
@@ -332,16 +296,7 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
   if (!quant::NeedsCalibration(policy)) return proto;
   proto.set_execution(policy.execution == quant::Execution::kSimulated ? PrecisionPolicy::SIMULATED
                                                                        : PrecisionPolicy::INTEGER_ONLY);
-  v1::WeightPolicy& weights = *proto.mutable_weights();
-  weights.set_bits(policy.weights.bits);
-  weights.set_scheme(v1::WeightPolicy::AFFINE);
-  switch (policy.weights.granularity) {
-    case quant::Granularity::kPerTensor: weights.set_granularity(v1::WeightPolicy::PER_TENSOR); break;
-    case quant::Granularity::kPerChannel: weights.set_granularity(v1::WeightPolicy::PER_CHANNEL); break;
-    case quant::Granularity::kPerGroup: weights.set_granularity(v1::WeightPolicy::PER_GROUP); break;
-  }
-  weights.set_group_size(policy.weights.group_size);
-  weights.set_symmetric(policy.weights.symmetric);
+  *proto.mutable_weights() = WeightsToProto(policy.weights);
   v1::ActivationPolicy& activations = *proto.mutable_activations();
   activations.set_bits(policy.activation_bits);
   activations.set_symmetric(policy.symmetric_activations);

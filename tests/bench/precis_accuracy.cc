@@ -5,7 +5,10 @@
 // agreement: share of samples whose largest output is the same as fp32's; sqnr_db: 10 log10(sum y^2 / sum (y - y_q)^2) over all outputs of all
 // samples; cosine: mean over samples.
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <optional>
 
@@ -18,12 +21,15 @@
 #include "engine/model.h"
 #include "engine/tensor/npy.h"
 #include "nlohmann/json.hpp"
+#include "server/config/precision_policy.h"
 #include "stats/comparison.h"
 
 ABSL_FLAG(std::string, model, "", "ONNX file");
 ABSL_FLAG(std::string, inputs, "", ".npy or .npz of preprocessed samples");
 ABSL_FLAG(std::string, labels, "", ".npy of integers, one per sample, for top-1");
 ABSL_FLAG(std::vector<std::string>, variants, {"int8"}, "built-in variants to compare with fp32");
+ABSL_FLAG(std::vector<std::string>, policies, {},
+          "files with a precis.v1.PrecisionPolicy (text format or JSON), each a variant too, called like its file");
 ABSL_FLAG(std::string, calibration, "", "folder of calibration samples for int8");
 ABSL_FLAG(std::string, method, "default",
           "calibration of int8: default, minmax, moving_average, percentile, entropy, mse");
@@ -72,6 +78,14 @@ absl::StatusOr<quant::Policy> PolicyOf(const std::string& variant) {
   const auto method = methods.find(absl::GetFlag(FLAGS_method));
   if (method == methods.end())
     return absl::InvalidArgumentError(absl::StrCat("no method ", absl::GetFlag(FLAGS_method)));
+  for (const std::string& file : absl::GetFlag(FLAGS_policies)) {
+    if (std::filesystem::path(file).stem() != variant) continue;
+    std::ifstream stream(file);
+    if (!stream) return absl::InvalidArgumentError(absl::StrCat(file, ": cannot be read"));
+    const std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+    PRECIS_ASSIGN_OR_RETURN(const auto proto, server::ParsePolicyText(text));
+    return server::PolicyFromProto(proto);
+  }
   PRECIS_ASSIGN_OR_RETURN(quant::Policy policy, quant::BuiltInPolicy(variant));
   policy.calibration.method = method->second;
   policy.bias_correction = absl::GetFlag(FLAGS_bias_correction);
@@ -158,7 +172,10 @@ absl::Status Main() {
   }
   PRECIS_ASSIGN_OR_RETURN(const Result exact, RunVariant(*model, "fp32", inputs));
   Json report{{"model", absl::GetFlag(FLAGS_model)}, {"samples", exact.rows.size()}};
-  for (const std::string& name : absl::GetFlag(FLAGS_variants)) {
+  std::vector<std::string> variants = absl::GetFlag(FLAGS_variants);
+  for (const std::string& file : absl::GetFlag(FLAGS_policies))
+    variants.push_back(std::filesystem::path(file).stem().string());
+  for (const std::string& name : variants) {
     PRECIS_ASSIGN_OR_RETURN(const Result result, RunVariant(*model, name, inputs));
     PRECIS_ASSIGN_OR_RETURN(Json row, Compare(exact.rows, result.rows, labels));
     row["variant"] = name;

@@ -216,8 +216,9 @@ nlohmann::json ToJson(const Measured& m) {
 void PrintTable(const Measured& m) {
   std::printf("%-40s %-28s %-12s %-40s %10s\n", "layer", "op", "precision", "implementation", "us");
   for (const Layer& l : m.layers) {
-    std::printf("%-40.40s %-28.28s %-12s %-40.40s %10.1f%s\n", l.name.c_str(), l.op.c_str(), l.precision.c_str(),
-                l.implementation.c_str(), l.time_us, l.slow_reference ? "  SLOW" : "");
+    std::printf("%-40.40s %-28.28s %-12s %-40.40s %10.1f%s%s%s\n", l.name.c_str(), l.op.c_str(), l.precision.c_str(),
+                l.implementation.c_str(), l.time_us, l.slow_reference ? "  SLOW" : "", l.note.empty() ? "" : "  ",
+                l.note.c_str());
   }
   std::printf("median %.3f ms, p99 %.3f ms", m.median_ms, m.p99_ms);
   if (m.floor_ms) std::printf(", floor %.3f ms (x %.3f)", *m.floor_ms, m.median_ms / *m.floor_ms);

@@ -73,6 +73,9 @@ TEST_F(AppTest, WrongUsageIsTwo) {
       {"load", "net@int8", "--override=conv1"},
       {"load", "net@mine", "--override=conv1=fp32"},
       {"load", "net@mixed", "--objective=beauty"},
+      {"load", "net@int8", "--weight_scheme=ternery"},
+      {"load", "net@int8", "--weight_bits=9"},
+      {"load", "net@int8", "--weight_scheme=log2", "--policy=/tmp"},
       {"load", "net@mixed", "--min_sqnr_db=25", "--policy=/tmp"},
       {"load", "net@int8", "--policy=/nowhere/policy.textproto"},
       {"infer", "net"},
@@ -364,6 +367,18 @@ TEST_F(AppTest, ShortFlagsMakeAPolicy) {
   ASSERT_EQ(pinned.overrides_size(), 2);
   EXPECT_EQ(pinned.overrides(0).pattern(), "stem/\"x\"");
   EXPECT_EQ(pinned.overrides(1).policy().precision(), precis::v1::PrecisionPolicy::BF16);
+  const auto ternary = policy(
+      {"net@int8", "--weight_scheme=ternary", "--weight_group_size=64", "--override=stem=int8", "--override=a=bf16"});
+  EXPECT_EQ(ternary.weights().scheme(), precis::v1::WeightPolicy::TERNARY);
+  EXPECT_EQ(ternary.weights().granularity(), precis::v1::WeightPolicy::PER_GROUP);
+  EXPECT_EQ(ternary.weights().group_size(), 64);
+  EXPECT_EQ(ternary.weights().bits(), 0);
+  EXPECT_EQ(ternary.overrides(0).policy().weights().bits(), 8);
+  EXPECT_EQ(ternary.overrides(0).policy().weights().scheme(), precis::v1::WeightPolicy::SCHEME_UNSPECIFIED);
+  EXPECT_FALSE(ternary.overrides(1).policy().has_weights());
+  EXPECT_EQ(policy({"net@int8", "--weight_bits=5"}).weights().bits(), 5);
+  EXPECT_EQ(policy({"net@mine", "--weight_scheme=binary"}).precision(), precis::v1::PrecisionPolicy::INT8);
+  EXPECT_FALSE(policy({"net@int8", "--override=stem=int8"}).overrides(0).policy().has_weights());
   policy({"net@int8"});
   EXPECT_FALSE(server_.precision.last_load.has_policy());
   EXPECT_FALSE(server_.precision.last_load.recalibrate());

@@ -30,12 +30,13 @@ class Classifier:
             [value_info("image", "float32", ["batch", 3, 8, 8])], [value_info("logits", "float32", ["batch", CLASSES])],
             self.weights)
 
-    def expected(self, images: np.ndarray) -> np.ndarray:
+    def expected(self, images: np.ndarray, weights: dict[str, np.ndarray] | None = None) -> np.ndarray:
+        weights = weights or self.weights
         padded = np.pad(images.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
-        features = np.einsum("nchwij,ocij->nohw", windows, self.weights["kernel"])
-        active = np.maximum(features + self.weights["kernel_bias"][None, :, None, None], 0)
-        return (active.mean(axis=(2, 3)) @ self.weights["linear"] + self.weights["linear_bias"]).astype(np.float32)
+        features = np.einsum("nchwij,ocij->nohw", windows, weights["kernel"])
+        active = np.maximum(features + weights["kernel_bias"][None, :, None, None], 0)
+        return (active.mean(axis=(2, 3)) @ weights["linear"] + weights["linear_bias"]).astype(np.float32)
 
     @staticmethod
     def images(count: int, seed: int = 1) -> np.ndarray:

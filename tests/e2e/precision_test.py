@@ -24,6 +24,22 @@ def sqnr_db(want: np.ndarray, got: np.ndarray) -> float:
     return np.inf if noise == 0 else 10 * np.log10(float((want ** 2).sum()) / noise)
 
 
+def binary(channel: np.ndarray) -> np.ndarray:
+    return np.abs(channel).mean() * np.where(channel < 0, -1, 1)
+
+
+def ternary(channel: np.ndarray) -> np.ndarray:
+    """The best of all choices: the k largest keep their sign, times their mean magnitude."""
+    order = np.argsort(-np.abs(channel).ravel())
+    best = np.zeros(channel.size)
+    for k in range(1, channel.size + 1):
+        levels = np.zeros(channel.size)
+        levels[order[:k]] = np.sign(channel.ravel()[order[:k]]) * np.abs(channel.ravel()[order[:k]]).mean()
+        if ((levels - channel.ravel()) ** 2).sum() < ((best - channel.ravel()) ** 2).sum():
+            best = levels
+    return best.reshape(channel.shape)
+
+
 class PrecisionTest(ServerTest):
     classifier = Classifier()
     flags = ("--load=" + ",".join(f"classifier@{variant}" for variant in VARIANTS),)
@@ -80,6 +96,66 @@ class PrecisionTest(ServerTest):
         self.assertGreater(sqnr_db(self.classifier.expected(images), self.infer("classifier@careful", images)), 20)
         self.assertEqual(precis(self.server, "unload", "classifier@careful").returncode, 0)
         self.assertFalse(self.client.is_model_ready("classifier@careful"))
+
+    def load_policy(self, policy: str):
+        """Loads classifier@mine with that policy."""
+        file = self.repository.parent / (self.repository.name + "-policy.textproto")
+        file.write_text(policy)
+        self.addCleanup(file.unlink)
+        outcome = precis(self.server, "load", "classifier@mine", f"--policy={file}", "--json")
+        return outcome.returncode, json.loads(outcome.stdout)
+
+    def test_binary_and_ternary_weights_are_those_of_their_papers(self):
+        images = Classifier.images(32, seed=3)
+        weights = self.classifier.weights
+        for scheme, quantize in (("BINARY", binary), ("TERNARY", ternary)):
+            for execution in ("INTEGER_ONLY", "SIMULATED"):
+                code, reply = self.load_policy(f"precision: INT8 execution: {execution} weights {{ scheme: {scheme} }} "
+                                               "calibration { bias_correction: false }")
+                self.assertEqual(code, 0, reply)
+                quantized = dict(weights, kernel=np.stack([quantize(channel) for channel in weights["kernel"]]),
+                                 linear=np.stack([quantize(channel) for channel in weights["linear"].T]).T)
+                got = self.infer("classifier@mine", images)
+                self.assertGreater(sqnr_db(self.classifier.expected(images, quantized), got), 25, scheme)
+                self.assertLess(sqnr_db(self.classifier.expected(images), got), 20, scheme)
+                self.assertEqual(precis(self.server, "unload", "classifier@mine").returncode, 0)
+
+    def test_schemes_of_weights_come_by_short_flags_and_are_named_in_the_plan(self):
+        images = Classifier.images(32, seed=3)
+        expected = self.classifier.expected(images)
+        kept = {}
+        for scheme, flags in (("CODEBOOK of 8 bits", ("codebook", "--weight_bits=8")), ("CODEBOOK of 4 bits", ("codebook",)),
+                              ("LOG2 of 4 bits", ("log2",)), ("TERNARY", ("ternary",)), ("BINARY", ("binary",))):
+            name = "classifier@" + flags[0]
+            loaded = self.json("load", name, f"--weight_scheme={flags[0]}", *flags[1:])["loaded"][0]
+            self.assertGreater(loaded["weight_bytes"], 0)
+            notes = [layer["note"] for layer in self.json("plan", name)["layers"] if "s8" in layer["precision"]]
+            self.assertTrue(any(note.startswith(f"weights {scheme}, ") for note in notes), notes)
+            kept[scheme] = sqnr_db(expected, self.infer(name, images))
+            self.assertEqual(precis(self.server, "unload", name).returncode, 0)
+        self.assertGreater(kept["CODEBOOK of 8 bits"], LEAST_SQNR_DB["int8"])
+        for better, worse in (("CODEBOOK of 8 bits", "CODEBOOK of 4 bits"), ("CODEBOOK of 4 bits", "TERNARY"), ("TERNARY", "BINARY")):
+            self.assertGreater(kept[better], kept[worse], kept)
+
+    def test_overrides_keep_eight_bits_where_few_cost_most(self):
+        images = Classifier.images(32, seed=3)
+        expected = self.classifier.expected(images)
+        layers = [layer["name"] for layer in self.json("plan", "classifier@int8")["layers"] if "s8" in layer["precision"]]
+        whole = ("load", "classifier@ternary", "--weight_scheme=ternary")
+        self.json(*whole)
+        few = sqnr_db(expected, self.infer("classifier@ternary", images))
+        self.json(*whole, *(f"--override={layer}=int8" for layer in layers if layer))
+        self.assertGreater(sqnr_db(expected, self.infer("classifier@ternary", images)), max(few, 20))
+        self.assertEqual(precis(self.server, "unload", "classifier@ternary").returncode, 0)
+
+    def test_weights_that_contradict_themselves_are_refused_by_field(self):
+        for weights, field in (("scheme: LOG2 bits: 5", "weights.bits"), ("scheme: BINARY bits: 2", "weights.bits"),
+                               ("bits: 1", "weights.bits"), ("scheme: TERNARY symmetric: false", "weights.symmetric")):
+            code, reply = self.load_policy(f"precision: INT8 weights {{ {weights} }}")
+            self.assertEqual(code, 1, weights)
+            self.assertEqual(reply["error"]["code"], "INVALID_ARGUMENT", weights)
+            self.assertIn(f"policy field {field}: ", reply["error"]["message"])
+        self.assertFalse(self.client.is_model_ready("classifier@mine"))
 
     def test_load_reports_its_phases(self):
         outcome = precis(self.server, "load", "classifier@careful")

@@ -12,8 +12,11 @@
 namespace precis {
 namespace {
 
+using ::testing::ContainsRegex;
+using ::testing::Each;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Pointwise;
 using ::testing::SizeIs;
 
@@ -407,6 +410,71 @@ TEST_F(PolicyTest, ScalesPerGroupGiveBackWhatFewBitsOfWeightsTake) {
   EXPECT_GT(SqnrOf(policy, &integers, uneven), whole + 1);
   EXPECT_GT(SqnrOf(Simulated(policy), &simulated, uneven), whole + 1);
   EXPECT_GT(SqnrDb(integers, simulated), 40);
+}
+
+TEST_F(PolicyTest, EverySchemeIsTheSameNumbersInIntegersAndSimulatedAndGroupsGainFromScalesOfTheirOwn) {
+  using quant::WeightScheme;
+  for (const WeightScheme scheme :
+       {WeightScheme::kLog2, WeightScheme::kCodebook, WeightScheme::kTernary, WeightScheme::kBinary}) {
+    SCOPED_TRACE(quant::SchemeName(scheme));
+    quant::Policy policy = Int8();
+    policy.weights.scheme = scheme;
+    policy.weights.bits = quant::BitsOf(scheme).usual;
+    double whole = 0;
+    for (const auto granularity : {quant::Granularity::kPerChannel, quant::Granularity::kPerGroup}) {
+      policy.weights.granularity = granularity;
+      policy.weights.group_size = granularity == quant::Granularity::kPerGroup ? 36 : 0;
+      std::vector<float> integers, simulated;
+      const double sqnr = SqnrOf(policy, &integers);
+      SqnrOf(Simulated(policy), &simulated);
+      EXPECT_GT(SqnrDb(integers, simulated), 40);
+      EXPECT_GT(sqnr, whole);
+      whole = sqnr;
+    }
+  }
+}
+
+TEST_F(PolicyTest, CodebooksKeepMoreThanEvenLevelsAndTernaryMoreThanBinary) {
+  using quant::WeightScheme;
+  const auto sqnr = [&](WeightScheme scheme, int bits) {
+    quant::Policy policy = Int8();
+    policy.weights.scheme = scheme;
+    policy.weights.bits = bits;
+    return SqnrOf(policy);
+  };
+  EXPECT_GT(sqnr(WeightScheme::kCodebook, 4), sqnr(WeightScheme::kAffine, 4));
+  EXPECT_GT(sqnr(WeightScheme::kTernary, 2), sqnr(WeightScheme::kBinary, 1));
+}
+
+TEST_F(PolicyTest, LayersSayWhichLevelsTheirWeightsHave) {
+  const auto model = Open(Classifier());
+  LoadOptions options = Options("int8");
+  options.calibration_dir = Calibration();
+  const auto notes = [&] {
+    std::vector<std::string> found;
+    const auto layers = Load(model, options)->DescribePlan({});
+    for (const Layer& layer : *layers) {
+      if (layer.precision.find("s8") != std::string::npos && layer.weight_bytes > 0) found.push_back(layer.note);
+    }
+    return found;
+  };
+  EXPECT_THAT(notes(), Each(Not(HasSubstr("weights"))));
+  options.policy.weights.scheme = quant::WeightScheme::kTernary;
+  options.policy.weights.bits = 2;
+  const std::vector<std::string> ternary = notes();
+  EXPECT_GE(ternary.size(), 2u);
+  EXPECT_THAT(ternary, Each(ContainsRegex("weights TERNARY, [0-9]+\\.[0-9] dB")));
+  options.policy.execution = quant::Execution::kSimulated;
+  options.policy.weights.scheme = quant::WeightScheme::kAffine;
+  options.policy.weights.bits = 5;
+  options.policy.overrides.resize(1);
+  options.policy.overrides[0].pattern = "*";
+  options.policy.overrides[0].weights = quant::WeightPolicy{.scheme = quant::WeightScheme::kLog2, .bits = 3};
+  int said = 0;
+  const auto layers = Load(model, options)->DescribePlan({});
+  for (const Layer& layer : *layers)
+    said += layer.note.find("simulated in f32; weights LOG2 of 3 bits") != std::string::npos;
+  EXPECT_GE(said, 2);
 }
 
 TEST_F(PolicyTest, AsymmetricWeightsAreSimulated) {

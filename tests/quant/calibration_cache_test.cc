@@ -98,6 +98,9 @@ TEST_F(CalibrationCacheTest, TheKeyChangesWithAllThatAResultDependsOn) {
   policy.weights.bits = 4;
   EXPECT_NE(Key(policy), key);
   policy = kInt8;
+  policy.weights.scheme = WeightScheme::kCodebook;  // of as many bits: read after calibration too
+  EXPECT_EQ(Key(policy), key);
+  policy = kInt8;
   policy.bias_correction = false;  // read after calibration: the result serves this policy too
   EXPECT_EQ(Key(policy), key);
 

@@ -92,10 +92,12 @@ struct Difference {
 
 class SimulateTest : public ::testing::TestWithParam<bool> {
  protected:
-  static Policy PolicyOf(Execution execution, int chunk_size) {
+  static Policy PolicyOf(Execution execution, int chunk_size, WeightScheme scheme = WeightScheme::kAffine) {
     Policy policy;
     policy.precision = Precision::kInt8;
     policy.execution = execution;
+    policy.weights.scheme = scheme;
+    policy.weights.bits = BitsOf(scheme).usual;
     policy.accumulation = {chunk_size, chunk_size != 0};
     return policy;
   }
@@ -105,12 +107,15 @@ class SimulateTest : public ::testing::TestWithParam<bool> {
 // Every layer of the simulation reads the levels that the integer network gave, so that no layer inherits a difference.
 TEST_P(SimulateTest, EveryLayerGivesTheSameIntegers) {
   Difference all;
-  for (uint32_t seed = 1; seed <= 3; ++seed) {
+  const std::pair<uint32_t, WeightScheme> cases[] = {
+      {1, WeightScheme::kAffine},   {2, WeightScheme::kAffine},  {3, WeightScheme::kAffine}, {1, WeightScheme::kLog2},
+      {2, WeightScheme::kCodebook}, {3, WeightScheme::kTernary}, {1, WeightScheme::kBinary}};
+  for (const auto& [seed, scheme] : cases) {
     for (int chunk_size : {0, 32}) {
-      SCOPED_TRACE(absl::StrCat("seed ", seed, " chunks of ", chunk_size));
+      SCOPED_TRACE(absl::StrCat("seed ", seed, " chunks of ", chunk_size, " weights ", SchemeName(scheme)));
       const ir::Graph f32 = Network(seed);
-      const ir::Graph integer = Quantized(f32, PolicyOf(Execution::kIntegerOnly, chunk_size));
-      ir::Graph simulated = Quantized(f32, PolicyOf(Execution::kSimulated, chunk_size));
+      const ir::Graph integer = Quantized(f32, PolicyOf(Execution::kIntegerOnly, chunk_size, scheme));
+      ir::Graph simulated = Quantized(f32, PolicyOf(Execution::kSimulated, chunk_size, scheme));
       const std::vector<ValueId> levels = LevelsIn(integer);
       ASSERT_GE(levels.size(), 4u);
       std::mt19937 random(seed);

@@ -125,6 +125,44 @@ TEST(PrecisionPolicyTest, EveryFormOfLevelsGoesThroughTheProtoAndBack) {
   EXPECT_EQ(Parse("precision: MIXED accumulation { mode: CHUNKED chunk_size: 64 }")->accumulation.chunk_size, 64);
 }
 
+TEST(PrecisionPolicyTest, SchemesHaveBitsOfTheirOwn) {
+  const struct {
+    std::string weights;
+    quant::WeightScheme scheme;
+    int bits;
+  } cases[] = {
+      {"", quant::WeightScheme::kAffine, 8},
+      {"scheme: AFFINE", quant::WeightScheme::kAffine, 8},
+      {"scheme: LOG2", quant::WeightScheme::kLog2, 4},
+      {"scheme: LOG2 bits: 2", quant::WeightScheme::kLog2, 2},
+      {"scheme: CODEBOOK", quant::WeightScheme::kCodebook, 4},
+      {"scheme: CODEBOOK bits: 8 granularity: PER_TENSOR", quant::WeightScheme::kCodebook, 8},
+      {"scheme: TERNARY symmetric: true", quant::WeightScheme::kTernary, 2},
+      {"scheme: TERNARY bits: 2 granularity: PER_GROUP group_size: 64", quant::WeightScheme::kTernary, 2},
+      {"scheme: BINARY", quant::WeightScheme::kBinary, 1},
+      {"scheme: BINARY bits: 1", quant::WeightScheme::kBinary, 1},
+  };
+  for (const auto& c : cases) {
+    for (const std::string& text :
+         {"precision: INT8 weights { " + c.weights + " }",
+          "precision: INT8 overrides { pattern: 'a' policy { weights { " + c.weights + " } } }"}) {
+      const auto policy = Parse(text);
+      ASSERT_TRUE(policy.ok()) << text << ": " << policy.status();
+      EXPECT_EQ(quant::PolicyOfLayer(*policy, "a").weights.scheme, c.scheme) << text;
+      EXPECT_EQ(quant::PolicyOfLayer(*policy, "a").weights.bits, c.bits) << text;
+      const auto back = PolicyFromProto(PolicyToProto(*policy));
+      ASSERT_TRUE(back.ok()) << text << ": " << back.status();
+      EXPECT_EQ(*back, *policy) << text;
+    }
+  }
+}
+
+TEST(PrecisionPolicyTest, SaysWhyPowersOfTwoEndAtFourBits) {
+  const auto policy = Parse("precision: INT8 weights { scheme: LOG2 bits: 5 }");
+  EXPECT_TRUE(absl::IsInvalidArgument(policy.status()));
+  EXPECT_THAT(std::string(policy.status().message()), HasSubstr("15 powers of two the smallest would be 2^-14"));
+}
+
 TEST(PrecisionPolicyTest, MixedGoesThroughTheProtoAndBack) {
   const auto policy = Parse(
       "precision: MIXED calibration { method: MSE } mixed { candidates: [INT8, FP16] min_sqnr_db: 25 "
@@ -148,7 +186,6 @@ struct BadPolicy {
 
 TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
   const BadPolicy policies[] = {
-      {"precision: INT8 weights { scheme: LOG2 }", "weights.scheme"},
       {"precision: INT8 weights { symmetric: false }", "weights.symmetric"},
       {"precision: INT8 activations { ranges: DYNAMIC }", "activations.ranges"},
       {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 accumulator: FP16_169 }",
@@ -169,6 +206,19 @@ TEST(PrecisionPolicyTest, RefusesContradictionsAndBadValues) {
   const BadPolicy policies[] = {
       {"", "precision"},
       {"precision: INT8 weights { bits: 9 }", "weights.bits"},
+      {"precision: INT8 weights { bits: 1 }", "weights.bits"},
+      {"precision: INT8 weights { bits: -1 }", "weights.bits"},
+      {"precision: INT8 weights { scheme: LOG2 bits: 5 }", "weights.bits"},
+      {"precision: INT8 weights { scheme: LOG2 bits: 99 }", "weights.bits"},
+      {"precision: INT8 weights { scheme: CODEBOOK bits: 1 }", "weights.bits"},
+      {"precision: INT8 weights { scheme: CODEBOOK bits: 9 }", "weights.bits"},
+      {"precision: INT8 weights { scheme: TERNARY bits: 1 }", "weights.bits"},
+      {"precision: INT8 weights { scheme: BINARY bits: 2 }", "weights.bits"},
+      {R"({"precision": "INT8", "weights": {"scheme": 9}})", "weights.scheme"},
+      {"precision: INT8 weights { scheme: TERNARY symmetric: false }", "weights.symmetric"},
+      {"precision: INT8 execution: SIMULATED weights { scheme: CODEBOOK symmetric: false }", "weights.symmetric"},
+      {"precision: INT8 overrides { pattern: '*' policy { weights { scheme: BINARY bits: 8 } } }",
+       "overrides[0].policy"},
       {"precision: INT8 weights { group_size: 32 }", "weights.group_size"},
       {"precision: INT8 activations { bits: 1 }", "activations.bits"},
       {"precision: INT8 calibration { percentile: 99 }", "calibration.percentile"},
