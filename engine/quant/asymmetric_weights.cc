@@ -26,11 +26,11 @@ QuantizedWeights QuantizeWeightsAsymmetric(const Tensor& weights, int axis, Gran
   const ScaleIndex index(weights.shape(), axis, granularity, chunks);
   const auto x = weights.As<float>();
   std::vector<Scale> widest(index.count());
-  for (size_t i = 0; i < x.size(); ++i) {
-    Scale& s = widest[index(i)];
+  index.ForEach([&](size_t i, size_t scale) {
+    Scale& s = widest[scale];
     s.low = std::min(s.low, x[i]);
     s.high = std::max(s.high, x[i]);
-  }
+  });
   const auto fit = [&](Scale& s, float share) {
     const float span = (s.high - s.low) * share;
     s.scale = span > 0 ? std::max(span / steps, std::numeric_limits<float>::min()) : 1.0f;
@@ -44,12 +44,12 @@ QuantizedWeights QuantizeWeightsAsymmetric(const Tensor& weights, int axis, Gran
   for (int share = kScaleShares; highest < kFullLevels && share > 0; --share) {
     std::vector<Scale> tried = widest;
     for (Scale& s : tried) fit(s, static_cast<float>(share) / kScaleShares);
-    for (size_t i = 0; i < x.size(); ++i) {
-      Scale& s = tried[index(i)];
+    index.ForEach([&](size_t i, size_t scale) {
+      Scale& s = tried[scale];
       const int32_t q = QuantizeAffine(x[i], s.scale, s.zero_point, lowest, highest);
       const double d = static_cast<double>(x[i]) - static_cast<double>(DequantizeAffine(q, s.scale, s.zero_point));
       s.error += d * d;
-    }
+    });
     for (size_t k = 0; k < chosen.size(); ++k) {
       if (tried[k].error < chosen[k].error) chosen[k] = tried[k];
     }
@@ -57,10 +57,10 @@ QuantizedWeights QuantizeWeightsAsymmetric(const Tensor& weights, int axis, Gran
 
   QuantizedWeights result{Tensor(DataType::kS8, weights.shape()), {}};
   const auto q = result.values.As<int8_t>();
-  for (size_t i = 0; i < x.size(); ++i) {
-    const Scale& s = chosen[index(i)];
+  index.ForEach([&](size_t i, size_t scale) {
+    const Scale& s = chosen[scale];
     q[i] = static_cast<int8_t>(QuantizeAffine(x[i], s.scale, s.zero_point, lowest, highest));
-  }
+  });
   result.params = index.Params([&](size_t scale, ir::QuantParams& params) {
     params.scales.push_back(chosen[scale].scale);
     params.zero_points.push_back(chosen[scale].zero_point);

@@ -21,10 +21,10 @@ struct Halves {
   Halves(std::span<const float> weights, float scale, int max_level)
       : count(static_cast<size_t>(4 * max_level + 1)), sum(count.size()) {
     for (const float w : weights) {
-      const float x = std::clamp(w / scale + static_cast<float>(max_level), 0.0f, static_cast<float>(2 * max_level));
+      const double x = std::clamp(static_cast<double>(w) / scale + max_level, 0.0, 2.0 * max_level);
       const auto h = static_cast<size_t>(2 * x);
       count[h] += 1;
-      sum[h] += static_cast<double>(x);
+      sum[h] += x;
     }
   }
 };

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "engine/quant/weights.h"
 
@@ -15,12 +14,12 @@ class ScaleIndex {
  public:
   // `axis`, 0 or 1, is that of the output channels; chunks run along the other of the two.
   ScaleIndex(const Shape& shape, int axis, Granularity granularity, const Chunks& chunks)
-      : strides_(RowMajorStrides(shape)),
-        axis_(axis),
-        own_(static_cast<size_t>(axis)),
-        other_(axis == 0 ? 1 : 0),
-        channels_(shape[own_]),
-        inputs_(shape.size() < 2 ? 1 : shape[other_]),
+      : axis_(axis),
+        rows_(shape[0]),
+        columns_(shape.size() < 2 ? 1 : shape[1]),
+        inner_(shape.size() < 2 ? 1 : RowMajorStrides(shape)[1]),
+        channels_(axis == 0 ? rows_ : columns_),
+        inputs_(axis == 0 ? columns_ : rows_),
         cut_(chunks.size),
         chunk_(chunks.size > 0 && chunks.own_scales ? chunks.size : inputs_),
         per_tensor_(granularity == Granularity::kPerTensor) {}
@@ -28,10 +27,16 @@ class ScaleIndex {
   size_t count() const {
     return static_cast<size_t>(std::max<int64_t>(1, inputs_ == 0 ? 0 : (Chunk(inputs_ - 1) + 1) * Step()));
   }
-  size_t operator()(size_t element) const {
-    const auto at = static_cast<int64_t>(element);
-    const int64_t input = strides_.size() < 2 ? 0 : at / strides_[other_] % inputs_;
-    return At(Chunk(input), at / strides_[own_] % channels_);
+  // visit(element, its scale) for every weight, as they lie in memory.
+  template <typename Visit>
+  void ForEach(Visit&& visit) const {
+    size_t element = 0;
+    for (int64_t row = 0; row < rows_; ++row) {
+      for (int64_t column = 0; column < columns_; ++column) {
+        const size_t scale = axis_ == 0 ? At(Chunk(column), row) : At(Chunk(row), column);
+        for (int64_t i = 0; i < inner_; ++i) visit(element++, scale);
+      }
+    }
   }
 
   // The parameters as a layer has them, in which each chunk names its scales. add(scale, params) appends those of one scale.
@@ -52,15 +57,13 @@ class ScaleIndex {
 
  private:
   int64_t Step() const { return per_tensor_ ? 1 : channels_; }
-  int64_t Chunk(int64_t input) const { return input / chunk_; }
+  int64_t Chunk(int64_t input) const { return chunk_ == inputs_ ? 0 : input / chunk_; }
   size_t At(int64_t chunk, int64_t channel) const {
     return static_cast<size_t>(chunk * Step() + (per_tensor_ ? 0 : channel));
   }
 
-  const std::vector<int64_t> strides_;
   const int axis_;
-  const size_t own_, other_;
-  const int64_t channels_, inputs_, cut_, chunk_;
+  const int64_t rows_, columns_, inner_, channels_, inputs_, cut_, chunk_;
   const bool per_tensor_;
 };
 

@@ -25,12 +25,12 @@ QuantizedWeights QuantizeToScheme(const Tensor& weights, int axis, const WeightP
   const ScaleIndex index(weights.shape(), axis, policy.granularity, chunks);
   const auto w = weights.As<float>();
   std::vector<size_t> ends(index.count() + 1, 0);  // of each scale's weights among the gathered, one place on
-  for (size_t i = 0; i < w.size(); ++i) ++ends[index(i) + 1];
+  index.ForEach([&](size_t, size_t scale) { ++ends[scale + 1]; });
   for (size_t s = 1; s < ends.size(); ++s) ends[s] += ends[s - 1];
   std::vector<float> gathered(w.size());
   {
     std::vector<size_t> at = ends;
-    for (size_t i = 0; i < w.size(); ++i) gathered[at[index(i)]++] = w[i];
+    index.ForEach([&](size_t i, size_t scale) { gathered[at[scale]++] = w[i]; });
   }
   const std::vector<int> magnitudes = MagnitudesOf(policy.scheme, policy.bits);
   std::vector<LevelFit> fits;
@@ -45,10 +45,7 @@ QuantizedWeights QuantizeToScheme(const Tensor& weights, int axis, const WeightP
   }
   QuantizedWeights result{Tensor(DataType::kS8, weights.shape()), {}};
   const auto q = result.values.As<int8_t>();
-  for (size_t i = 0; i < w.size(); ++i) {
-    const LevelFit& fit = fits[index(i)];
-    q[i] = NearestLevel(fit.levels, w[i] / fit.scale);
-  }
+  index.ForEach([&](size_t i, size_t scale) { q[i] = NearestLevel(fits[scale].levels, w[i] / fits[scale].scale); });
   result.params = index.Params([&](size_t s, ir::QuantParams& params) { params.scales.push_back(fits[s].scale); });
   return result;
 }

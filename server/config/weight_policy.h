@@ -4,7 +4,7 @@
 // precis.v1.WeightPolicy to and from the engine's form of it.
 
 #include "absl/status/status.h"
-#include "engine/quant/policy.h"
+#include "engine/model.h"
 #include "precis/v1/policy.pb.h"
 
 namespace precis::server {

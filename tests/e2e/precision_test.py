@@ -101,7 +101,7 @@ class PrecisionTest(ServerTest):
         """Loads classifier@mine with that policy."""
         file = self.repository.parent / (self.repository.name + "-policy.textproto")
         file.write_text(policy)
-        self.addCleanup(file.unlink)
+        self.addCleanup(file.unlink, missing_ok=True)
         outcome = precis(self.server, "load", "classifier@mine", f"--policy={file}", "--json")
         return outcome.returncode, json.loads(outcome.stdout)
 
