@@ -201,7 +201,8 @@ VariantStatus FromMessage(const precis::v1::VariantStatus& message) {
           .measured_bytes_moved =
               message.has_measured_bytes_moved() ? std::optional(message.measured_bytes_moved()) : std::nullopt,
           .items_run = message.items_run(),
-          .compute_seconds = message.compute_seconds()};
+          .compute_seconds = message.compute_seconds(),
+          .emulated_layers = message.emulated_layers()};
 }
 
 ModelVariants FromMessage(const precis::v1::ModelVariants& message) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "engine/base/status_macros.h"
 #include "engine/calibration.h"
 #include "engine/machine.h"
@@ -162,6 +163,7 @@ absl::StatusOr<std::shared_ptr<const Variant>> ModelImpl::LoadVariant(const Load
   for (const plan::LayerInfo& layer : plan->layers) {
     info.weight_bytes_per_run += layer.weight_bytes;
     info.activation_bytes_per_run += layer.activation_bytes;
+    info.emulated_layers += absl::StartsWith(layer.implementation, plan::kEmulated) ? 1 : 0;
   }
   info.weight_bytes = plan->weight_bytes;
   info.arena_bytes = plan->arena_bytes;

@@ -44,6 +44,7 @@ struct VariantInfo {
   int64_t weight_bytes = 0;               // prepacked weights held in memory
   int64_t arena_bytes = 0;                // activations of one session, for the shapes compiled at load
   int64_t weight_bytes_per_run = 0, activation_bytes_per_run = 0;  // memory traffic of one run at those shapes
+  int emulated_layers = 0;                                         // whose sums no CPU computes so: times mean nothing
   bool calibration_recalled = false;                               // read from LoadOptions::cache instead of measured
   bool search_recalled = false;                                    // the same of `search`
   std::string cache_warning;  // what was wrong with that folder or its files; the load went on without it

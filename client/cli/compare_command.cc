@@ -13,6 +13,7 @@
 #include "client/cli/html_page.h"
 #include "client/cli/samples.h"
 #include "client/cli/table.h"
+#include "client/cli/variant_json.h"
 #include "engine/base/status_macros.h"
 #include "engine/tensor/tensor.h"
 #include "stats/comparison.h"
@@ -129,7 +130,7 @@ class CompareCommand final : public Command {
       const double gigabytes = speed.is_null() ? NAN : speed.get<double>() / 1e9;
       const double share = peak.is_null() ? NAN : gigabytes * 1e9 / peak.get<double>() * 100;
       table.AddRow(
-          {row["variant"].get<std::string>(), number(row["top1"], 2),
+          {LabelOf(row["variant"].get<std::string>(), row["emulated_layers"]), number(row["top1"], 2),
            labelled ? FormatNumber((row["top1_high"].get<double>() - row["top1_low"].get<double>()) / 2, 2) : "-",
            labelled ? number(row["mcnemar_p"], 3) : "-", number(row["agreement"], 2), number(row["sqnr_db"], 1),
            number(row["cosine"], 5), absl::StrFormat("%.3g", row["max_abs_error"].get<double>()),
@@ -138,6 +139,12 @@ class CompareCommand final : public Command {
            FormatNumber(gigabytes, 1), std::isfinite(share) ? absl::StrFormat("%.0f %%", share) : "-"});
     }
     table.Print(out);
+    for (const Json& row : result["variants"]) {
+      if (row["emulated_layers"] == 0) continue;
+      out << "\n"
+          << row["variant"].get<std::string>() << ": layers with emulated accumulators: " << row["emulated_layers"]
+          << "; its times and GB/s are the emulation's, not those of any hardware.";
+    }
     out << "\n" << result["samples"] << " samples. " << result["recommendation"]["sentence"].get<std::string>();
     if (const std::string doubt = result["recommendation"]["doubt"]; !doubt.empty()) out << " " << doubt;
     out << "\n";

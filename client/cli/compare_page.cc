@@ -205,9 +205,11 @@ std::string TableOf(const Json& result) {
           FormatBytes(row["weight_bytes"]), FormatBytes(row["bytes_per_inference"]), bandwidth}) {
       cells.push_back(cell);
     }
-    absl::StrAppend(&html, row["variant"] == result["recommendation"]["variant"] ? "<tr class=\"chosen\">" : "<tr>",
-                    "<td>", EscapeHtml(row["variant"].get<std::string>()),
-                    is_base ? "<span class=\"muted\">reference</span>" : "", "</td>");
+    absl::StrAppend(
+        &html, row["variant"] == result["recommendation"]["variant"] ? "<tr class=\"chosen\">" : "<tr>", "<td>",
+        EscapeHtml(row["variant"].get<std::string>()), is_base ? "<span class=\"muted\">reference</span>" : "",
+        row["emulated_layers"] == 0 ? "" : "<span class=\"muted\">emulated: times say nothing of hardware</span>",
+        "</td>");
     for (const std::string& cell : cells) absl::StrAppend(&html, "<td class=\"n\">", cell, "</td>");
     absl::StrAppend(&html, "</tr>\n");
   }

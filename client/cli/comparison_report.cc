@@ -56,6 +56,7 @@ Json Row(const std::string& name, const stats::ComparisonRow& row, const Variant
   json["bytes_per_second"] =
       facts.compute_ms ? Json(static_cast<double>(bytes) / (*facts.compute_ms / 1000)) : Json(nullptr);
   json["threads"] = facts.status.threads;
+  json["emulated_layers"] = facts.status.emulated_layers;
   json["samples"] = row.fidelity.samples();
   return json;
 }

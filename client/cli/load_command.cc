@@ -85,6 +85,7 @@ class LoadCommand final : public Command {
         "  precis load resnet50@int8 --override='conv1=fp32' --override='layer4*=bf16'\n"
         "  precis load resnet50@int8 --calibration_source=live_traffic --sample_limit=200 --load-timeout=24h\n"
         "  precis load resnet50@int8 --weight_scheme=codebook --override='conv1=int8' --override='fc=int8'\n"
+        "  precis load resnet50@acc --precision=fp16 --accumulator=f16 --chunk_size=64\n"
         "  precis load resnet50@careful --policy=careful.textproto");
     return command;
   }
@@ -125,6 +126,10 @@ class LoadCommand final : public Command {
           << variant["state"].get<std::string>() << "  weights " << FormatBytes(variant["weight_bytes"].get<int64_t>())
           << ", loaded in " << FormatNumber(total_ms, 0) << " ms" << (phases.empty() ? "" : " (" + phases + ")")
           << "\n";
+      if (const int layers = variant["emulated_layers"]; layers > 0) {
+        out << "layers with emulated accumulators: " << layers
+            << "; the answers are those of such hardware, the times are not\n";
+      }
     }
   }
 

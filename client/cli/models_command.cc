@@ -55,7 +55,8 @@ class ModelsCommand final : public Command {
       for (const Json& variant : model.value("variants", Json::array())) {
         const std::string name = variant["name"], state = variant["state"];
         const bool is_default = name == model["default_variant"].get<std::string>();
-        names.push_back(name + (is_default ? "*" : "") + (state == "READY" ? "" : " (" + state + ")"));
+        names.push_back(LabelOf(name, variant["emulated_layers"]) + (is_default ? "*" : "") +
+                        (state == "READY" ? "" : " (" + state + ")"));
         weight_bytes += variant["weight_bytes"].get<int64_t>();
         const std::string reason = variant["reason"];
         if (!reason.empty() && reason != why) reasons.push_back(absl::StrCat(name, " ", reason));

@@ -16,6 +16,7 @@ namespace {
 
 const std::vector<std::string> kPrecisions = {"fp32", "bf16", "fp16", "int8", "mixed"};
 const std::vector<std::string> kSchemes = {"affine", "log2", "codebook", "ternary", "binary"};
+const std::vector<std::string> kAccumulators = {"s32", "s16", "f32", "f16", "bf16", "fp16_169"};
 const std::vector<std::string> kMethods = {"min_max", "moving_average", "percentile", "entropy", "mse"};
 
 bool IsPrecision(const std::string& name) { return absl::c_linear_search(kPrecisions, name); }
@@ -68,6 +69,21 @@ void PolicyFlags::Register(CLI::App* command) {
                    "int8 and mixed: elements of K that share a scale; default all of an output channel")
       ->check(CLI::PositiveNumber)
       ->group(group);
+  command
+      ->add_option(
+          "--accumulator", accumulator_,
+          "Emulate hardware whose sums are of this format: s16 those of int8 layers, the others those of fp32, bf16 "
+          "and fp16; default what this CPU has")
+      ->check(CLI::IsMember(kAccumulators))
+      ->group(group);
+  command
+      ->add_option("--chunk_size", chunk_size_,
+                   "Cut sums over K into chunks of so many elements, each summed on its own; default whole")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  command->add_option("--outer", outer_, "With --chunk_size: the chunks' sums are added in f32, or in the same format")
+      ->check(CLI::IsMember({"f32", "same"}))
+      ->group(group);
   command->add_option("--calibration_method", calibration_, "int8 and mixed: how ranges are chosen")
       ->check(CLI::IsMember(kMethods))
       ->group(group);
@@ -89,7 +105,7 @@ absl::StatusOr<std::string> PolicyFlags::ReadFile() const {
 }
 
 absl::StatusOr<std::string> PolicyFlags::PolicyFor(const std::string& variant) const {
-  std::string mixed, weights, calibration, text;
+  std::string mixed, weights, calibration, accumulation, text;
   for (const std::string& c : candidates_) absl::StrAppend(&mixed, " candidates: ", absl::AsciiStrToUpper(c));
   if (min_sqnr_db_) absl::StrAppend(&mixed, " min_sqnr_db: ", *min_sqnr_db_);
   if (max_top1_disagreement_) absl::StrAppend(&mixed, " max_top1_disagreement: ", *max_top1_disagreement_);
@@ -103,6 +119,10 @@ absl::StatusOr<std::string> PolicyFlags::PolicyFor(const std::string& variant) c
   if (!source_.empty()) absl::StrAppend(&calibration, " source: ", absl::AsciiStrToUpper(source_));
   if (sample_limit_) absl::StrAppend(&calibration, " sample_limit: ", *sample_limit_);
   if (!calibration.empty()) absl::StrAppend(&text, " calibration {", calibration, " }");
+  if (chunk_size_) absl::StrAppend(&accumulation, " mode: CHUNKED chunk_size: ", *chunk_size_);
+  if (!accumulator_.empty()) absl::StrAppend(&accumulation, " accumulator: ", absl::AsciiStrToUpper(accumulator_));
+  if (!outer_.empty()) absl::StrAppend(&accumulation, " outer: OUTER_", absl::AsciiStrToUpper(outer_));
+  if (!accumulation.empty()) absl::StrAppend(&text, " accumulation {", accumulation, " }");
   for (const std::string& override : overrides_) {
     const size_t equals = override.rfind('=');
     const std::string precision = equals == std::string::npos ? "" : override.substr(equals + 1);

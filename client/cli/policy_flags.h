@@ -20,10 +20,11 @@ class PolicyFlags {
  private:
   absl::StatusOr<std::string> ReadFile() const;
 
-  std::string file_, precision_, objective_, weight_scheme_, calibration_, source_;
+  std::string file_, precision_, objective_, weight_scheme_, calibration_, source_, accumulator_, outer_;
   std::optional<int> weight_bits_, weight_group_size_;
   std::optional<double> min_sqnr_db_, max_top1_disagreement_;
   std::optional<int64_t> sample_limit_;
+  std::optional<int> chunk_size_;
   std::vector<std::string> candidates_, overrides_;
 };
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
 #include "client/cli/table.h"
+#include "client/cli/variant_json.h"
 #include "engine/base/status_macros.h"
 
 namespace precis::cli {
@@ -36,7 +37,7 @@ class StatsCommand final : public Command {
 
   absl::StatusOr<Json> Run(Session& session) override {
     PRECIS_ASSIGN_OR_RETURN(const std::vector<client::ModelStatistics> statistics, Collect(session));
-    const std::map<std::string, Json> memory = Memory(session);
+    const std::map<std::string, Json> facts = Facts(session);
     Json models = Json::array();
     for (const client::ModelStatistics& one : statistics) {
       models.push_back({{"name", one.name},
@@ -51,7 +52,7 @@ class StatsCommand final : public Command {
                           {"input", MeanMs(one.compute_input)},
                           {"compute", MeanMs(one.compute_infer)},
                           {"output", MeanMs(one.compute_output)}}}});
-      if (const auto known = memory.find(one.name); known != memory.end()) models.back()["memory"] = known->second;
+      if (const auto known = facts.find(one.name); known != facts.end()) models.back().update(known->second);
     }
     return Json{{"models", std::move(models)}};
   }
@@ -69,28 +70,30 @@ class StatsCommand final : public Command {
       const auto bytes = [&](const char* key) {
         return model.contains("memory") ? FormatBytes(model["memory"][key].get<int64_t>()) : std::string("-");
       };
-      table.AddRow({model["name"], model["version"], count("inference_count"), count("execution_count"),
-                    count("success_count"), count("fail_count"), FormatNumber(mean["total"], 3),
-                    FormatNumber(mean["queue"], 3), FormatNumber(mean["input"], 3), FormatNumber(mean["compute"], 3),
-                    FormatNumber(mean["output"], 3), bytes("weight_bytes_per_inference"),
-                    bytes("activation_bytes_per_inference"), gigabytes("bytes_per_second"),
-                    gigabytes("measured_bytes_per_second"), gigabytes("peak_bytes_per_second")});
+      table.AddRow({LabelOf(model["name"], model.value("emulated_layers", Json(0))), model["version"],
+                    count("inference_count"), count("execution_count"), count("success_count"), count("fail_count"),
+                    FormatNumber(mean["total"], 3), FormatNumber(mean["queue"], 3), FormatNumber(mean["input"], 3),
+                    FormatNumber(mean["compute"], 3), FormatNumber(mean["output"], 3),
+                    bytes("weight_bytes_per_inference"), bytes("activation_bytes_per_inference"),
+                    gigabytes("bytes_per_second"), gigabytes("measured_bytes_per_second"),
+                    gigabytes("peak_bytes_per_second")});
     }
     table.Print(out);
   }
 
  private:
-  // By name, net@int8; none of a server that has no variants.
-  std::map<std::string, Json> Memory(Session& session) const {
-    std::map<std::string, Json> memory;
+  // What ListVariants knows, by name, net@int8; none of a server that has no variants.
+  std::map<std::string, Json> Facts(Session& session) const {
+    std::map<std::string, Json> facts;
     const auto models = session.client->ListVariants(SplitModelName(model_).model);
-    if (!models.ok()) return memory;
+    if (!models.ok()) return facts;
     for (const client::ModelVariants& model : *models) {
       for (const client::VariantStatus& one : model.variants) {
-        memory[absl::StrCat(model.name, "@", one.name)] = MemoryOf(one, model.peak_bandwidth_bytes_per_second);
+        facts[absl::StrCat(model.name, "@", one.name)] = {
+            {"memory", MemoryOf(one, model.peak_bandwidth_bytes_per_second)}, {"emulated_layers", one.emulated_layers}};
       }
     }
-    return memory;
+    return facts;
   }
 
   static Json MemoryOf(const client::VariantStatus& variant, double peak) {

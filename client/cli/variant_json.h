@@ -1,6 +1,8 @@
 #ifndef PRECIS_CLIENT_CLI_VARIANT_JSON_H_
 #define PRECIS_CLIENT_CLI_VARIANT_JSON_H_
 
+#include <string>
+
 #include "client/cli/command.h"
 
 namespace precis::cli {
@@ -17,7 +19,13 @@ inline Json VariantJson(const client::VariantStatus& variant) {
           {"bytes_per_inference", variant.weight_bytes_per_run + variant.activation_bytes_per_run},
           {"threads", variant.threads},
           {"workers", variant.workers},
+          {"emulated_layers", variant.emulated_layers},
           {"inference_count", variant.inference_count}};
+}
+
+// A variant's name as tables show it: times of one with emulated layers are not those of any hardware.
+inline std::string LabelOf(const std::string& name, const Json& emulated_layers) {
+  return emulated_layers.get<int>() > 0 ? name + " (emulated)" : name;
 }
 
 }  // namespace precis::cli

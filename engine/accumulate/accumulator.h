@@ -12,33 +12,26 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/ir/accumulation.h"
+
 namespace precis::accumulate {
 
-// Floats round each product and each sum to nearest, ties to even; past their largest finite number they become infinite.
-enum class Accumulator {
-  kF16,       // IEEE 754 binary16: sign, 5 exponent bits, 10 mantissa bits
-  kBF16,      // bfloat16 (1,8,7)
-  kFp16_169,  // (1,6,9), of the paper; with IEEE 754's subnormals and infinities
-  kS16,       // 16-bit integers that saturate; products of 8-bit levels
-};
+using ir::Accumulation;
+using ir::Accumulator;
+using ir::Name;
+
+// The narrow ones.
 inline constexpr Accumulator kAccumulators[] = {Accumulator::kF16, Accumulator::kBF16, Accumulator::kFp16_169,
                                                 Accumulator::kS16};
-std::string_view Name(Accumulator accumulator);  // "f16", "bf16", "fp16_169", "s16"
-std::optional<Accumulator> AccumulatorFromName(std::string_view name);
+std::optional<Accumulator> AccumulatorFromName(std::string_view name);  // of these
 
-// Nearest number to `value` that the accumulator can hold. s16: `value` is an integer.
+// Nearest number to `value` that the accumulator can hold; NaN stays NaN. s16: `value` is an integer.
 double Round(Accumulator accumulator, double value);
 
 // `count` dot products of k terms: row i is the sum over j of a[i * k + j] * b[i * k + j]. Without b, the sums of a's rows.
 struct Dots {
   int64_t count = 0, k = 0;
   std::vector<float> a, b;
-};
-
-struct Accumulation {
-  Accumulator accumulator = Accumulator::kF16;
-  int64_t chunk = 0;        // terms of a chunk; 0: all of K in one
-  bool outer_same = false;  // the chunks' sums are added in the same accumulator; otherwise in f32
 };
 
 // What the sums came to, against the same ones in f64.

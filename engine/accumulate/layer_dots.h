@@ -8,16 +8,13 @@
 
 #include "absl/status/statusor.h"
 #include "engine/accumulate/accumulator.h"
+#include "engine/accumulate/terms.h"
 #include "engine/ir/graph.h"
 
 namespace precis::accumulate {
 
-// True for Conv, ConvTranspose and MatMul.
-bool HasDots(const ir::Op& op);
-
 // Adds `count` dot products of node `id` to `dots`, those of outputs drawn at random. `graph` is specialised; src and weights are
-// the node's first two inputs as f32 row-major tensors. The order along K is that of the weights in memory: input channels, then
-// taps; taps outside of the source, in its padding, are zero terms. Bias, alpha and fused work are left out.
+// the node's first two inputs as f32 row-major tensors; terms in the padding are zero. Bias, alpha and fused work are left out.
 // Unimplemented: another operator. Internal: `dots` holds products of another length.
 absl::Status AddLayerDots(const ir::Graph& graph, ir::NodeId id, const TensorView& src, const TensorView& weights,
                           int64_t count, std::mt19937& random, Dots& dots);

@@ -21,6 +21,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/ir/accumulation.h"
 #include "engine/ir/op.h"
 #include "engine/tensor/tensor.h"
 
@@ -65,6 +66,7 @@ struct Node {
   std::vector<PostOp>
       post_ops;  // only on Conv, ConvTranspose, MatMul, Pool and elementwise heads; refer to extra inputs by index
   std::string precision_note;  // why quantization left or put this node where it is; shown by DescribePlan
+  std::optional<Accumulation> accumulation;  // of a Conv, ConvTranspose or MatMul: its sums are emulated so
 };
 
 // An input of the model, as a client sees it.

@@ -171,6 +171,7 @@ class Builder {
 };
 
 // One function per operator family; each returns Unimplemented when the node's dtypes are not covered, and the caller falls back to the plain kernel.
+absl::Status LowerEmulated(Builder& b, ir::NodeId id);  // a node with an `accumulation`
 absl::Status LowerConv(Builder& b, ir::NodeId id, const ir::Conv& op);
 absl::Status LowerConvTranspose(Builder& b, ir::NodeId id, const ir::ConvTranspose& op);
 absl::Status LowerMatMul(Builder& b, ir::NodeId id, const ir::MatMul& op);

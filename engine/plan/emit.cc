@@ -360,8 +360,11 @@ absl::Status Builder::LowerNode(ir::NodeId id) {
   layer_ = BeginLayer(n.name, op, PrecisionOf(id), n.precision_note);
   const size_t first_step = plan_.steps.size();
   const bool empty = HasEmptyOperand(id);  // nothing to compute, and primitives dislike it
-  absl::Status status = empty ? absl::UnimplementedError("") : std::visit(Lower{*this, id}, n.op);
-  if (absl::IsUnimplemented(status)) {
+  const bool emulated = n.accumulation && !empty;
+  absl::Status status = empty      ? absl::UnimplementedError("")
+                        : emulated ? LowerEmulated(*this, id)
+                                   : std::visit(Lower{*this, id}, n.op);
+  if (absl::IsUnimplemented(status) && !emulated) {
     plan_.layers[static_cast<size_t>(layer_)].slow_reference = IsHeavy(n.op) && !empty;
     if (n.post_ops.empty()) status = LowerPlain(id);
     if (absl::IsUnimplemented(status)) status = LowerInFloat(id);

@@ -54,6 +54,9 @@ struct Step {
   ir::ValueId observed_value = ir::kNoValue;
 };
 
+// How the implementation of a layer begins whose sums are emulated (ir::Node::accumulation); its times say nothing of any hardware.
+inline constexpr char kEmulated[] = "emulated:";
+
 struct LayerInfo {
   std::string name;       // node name
   std::string op;         // "Conv+Relu"

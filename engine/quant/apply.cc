@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "engine/base/status_macros.h"
+#include "engine/quant/accumulators.h"
 #include "engine/quant/assign.h"
 #include "engine/quant/bias_correction.h"
 #include "engine/quant/calibration_table.h"
@@ -333,6 +334,7 @@ absl::Status ApplyPolicy(ir::Graph& graph, const Policy& policy, const Calibrati
     PRECIS_RETURN_IF_ERROR(ApplyNarrowFloat(graph, DataType::kBF16, runs_at(Precision::kBF16)));
   if (used.contains(Precision::kF16))
     PRECIS_RETURN_IF_ERROR(ApplyNarrowFloat(graph, DataType::kF16, runs_at(Precision::kF16)));
+  SetAccumulators(graph, policy);
   return absl::OkStatus();
 }
 

@@ -16,7 +16,8 @@ Chunking ChunkingOf(const ir::Graph& graph, ir::NodeId id, const LayerPolicy& po
   const bool grouped = policy.weights.granularity == Granularity::kPerGroup;
   const int64_t size = grouped ? policy.weights.group_size : policy.accumulation.chunk_size;
   const bool own_scales = grouped || policy.accumulation.per_chunk_scales;
-  if (size == 0) return {};
+  const bool emulated = policy.accumulation.emulated.has_value();
+  if (size == 0 || (emulated && !own_scales)) return {};
   const Shape& weights = graph.value(graph.node(id).inputs[1]).shape;
   const int64_t inputs = weights[OutputChannelAxis(graph, id) == 0 ? 1 : 0];
   int64_t window = 1;
@@ -31,6 +32,7 @@ Chunking ChunkingOf(const ir::Graph& graph, ir::NodeId id, const LayerPolicy& po
   result.chunks.size = size / window;
   if (result.chunks.size > kDotProduct) result.chunks.size -= result.chunks.size % kDotProduct;
   result.chunks.own_scales = own_scales;
+  if (emulated) return result;  // SetAccumulators says how they are summed
   result.note = absl::StrCat("s32 sums of ", result.chunks.size * window, ", f32 across ",
                              (inputs + result.chunks.size - 1) / result.chunks.size, " chunks",
                              own_scales ? " with scales of their own" : "");

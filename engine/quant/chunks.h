@@ -18,6 +18,8 @@ struct Chunking {
 // chunk is a range of input channels with their whole windows, of at most chunk_size elements of K. Left whole: grouped convolutions, a K
 // that fits a chunk, and windows that alone exceed one.
 //
+// Sums that are emulated are cut where the accumulation says, not here, unless chunks have scales of their own.
+//
 // Weights with scales per group along K are such chunks with scales of their own: one sum in s32 has one scale.
 Chunking ChunkingOf(const ir::Graph& graph, ir::NodeId id, const LayerPolicy& policy);
 

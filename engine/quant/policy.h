@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/ir/accumulation.h"
 
 namespace precis::quant {
 
@@ -72,6 +73,10 @@ struct AccumulationPolicy {
   int chunk_size =
       0;  // 0: the whole of K in s32; else s32 inside a chunk of this many elements of K, f32 across chunks
   bool per_chunk_scales = false;  // weight scales of each chunk's own
+  // Sums that this CPU does not compute are emulated, chunk by chunk of `chunk_size` (0: K whole): kS16 those of integer layers, the floats
+  // those of layers that multiply real numbers. Unset: s32 and f32, as above.
+  std::optional<ir::Accumulator> emulated = std::nullopt;
+  bool outer_same = false;  // with `emulated`: the chunks' sums are added in the same accumulator, not in f32
   bool operator==(const AccumulationPolicy&) const = default;
 };
 

@@ -88,8 +88,8 @@ absl::StatusOr<std::shared_ptr<const CalibrationTable>> Calibrate(const ir::Grap
                                                                   const Progress& progress);
 
 // Rewrites `graph` in place to the policy's precisions: that of each convolution and matrix product by PolicyOfLayer, the operators
-// between them as their readers take it. A layer of a mixed variant that no override names is f32. `table` may be null unless
-// NeedsCalibration.
+// between them as their readers take it. A layer of a mixed variant that no override names is f32. Sums that the policy wants emulated are
+// marked in ir::Node::accumulation. `table` may be null unless NeedsCalibration.
 absl::Status ApplyPolicy(ir::Graph& graph, const Policy& policy, const CalibrationTable* table, const Target& target);
 
 }  // namespace precis::quant

@@ -129,8 +129,8 @@ void Fields(Visit& visit, Is<quant::CalibrationPolicy> auto& x) {
 }
 template <typename Visit>
 void Fields(Visit& visit, Is<quant::AccumulationPolicy> auto& x) {
-  auto& [chunk_size, per_chunk_scales] = x;
-  Each(visit, chunk_size, per_chunk_scales);
+  auto& [chunk_size, per_chunk_scales, emulated, outer_same] = x;
+  Each(visit, chunk_size, per_chunk_scales, emulated, outer_same);
 }
 template <typename Visit>
 void Fields(Visit& visit, Is<quant::MixedPolicy> auto& x) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -91,27 +92,138 @@ absl::Status ApplyCalibration(const v1::CalibrationPolicy& calibration, quant::P
   return absl::OkStatus();
 }
 
-absl::Status ApplyAccumulation(const v1::AccumulationPolicy& accumulation, quant::Policy* policy) {
-  if (accumulation.mode() == v1::AccumulationPolicy::CHUNKED) {
-    if (accumulation.chunk_size() < 1) return Bad("accumulation.chunk_size", "CHUNKED needs at least 1");
-    if (!v1::AccumulationPolicy::Accumulator_IsValid(accumulation.accumulator()))
-      return Bad("accumulation.accumulator", "unknown value");
-    if (!v1::AccumulationPolicy::Outer_IsValid(accumulation.outer())) return Bad("accumulation.outer", "unknown value");
-    if (!quant::NeedsCalibration(*policy)) return NotYet("accumulation.mode", "CHUNKED without INT8");
-    // Narrow accumulators are emulated, for a layer at a time (precis swamp): no CPU computes a network with them.
-    if (accumulation.accumulator() > v1::AccumulationPolicy::S32) {
-      return NotYet("accumulation.accumulator", v1::AccumulationPolicy::Accumulator_Name(accumulation.accumulator()));
-    }
-    if (accumulation.outer() == v1::AccumulationPolicy::OUTER_SAME) return NotYet("accumulation.outer", "OUTER_SAME");
-    policy->accumulation = {accumulation.chunk_size(), accumulation.per_chunk_scales()};
-    return absl::OkStatus();
+// What the layers that an accumulation is for may multiply.
+struct Factors {
+  bool levels = false;     // of 8 bits, in integer layers
+  bool numbers = false;    // real ones: in layers of floats, and in simulated ones
+  bool simulated = false;  // integer layers are
+  bool mixed = false;
+  std::string precision;  // for messages: "precision INT8"
+};
+
+bool IsFloat(quant::Precision precision) {
+  return precision == quant::Precision::kF32 || precision == quant::Precision::kBF16 ||
+         precision == quant::Precision::kF16;
+}
+
+Factors FactorsOf(quant::Precision precision, quant::Execution execution) {
+  Factors factors;
+  factors.levels = !IsFloat(precision);
+  factors.simulated = factors.levels && execution == quant::Execution::kSimulated;
+  factors.numbers = IsFloat(precision) || factors.simulated;
+  factors.mixed = precision == quant::Precision::kMixed;
+  factors.precision = absl::StrCat("precision ", PrecisionPolicy::Precision_Name(PrecisionToProto(precision)));
+  return factors;
+}
+
+// Those of a whole variant: overrides may have brought layers of other kinds.
+Factors FactorsOf(const quant::Policy& policy) {
+  Factors factors = FactorsOf(policy.precision, policy.execution);
+  for (const quant::LayerOverride& override : policy.overrides) {
+    if (!override.precision) continue;
+    const Factors layer = FactorsOf(*override.precision, policy.execution);
+    factors.levels |= layer.levels;
+    factors.numbers |= layer.numbers;
+    factors.simulated |= layer.simulated;
   }
-  if (!v1::AccumulationPolicy::Mode_IsValid(accumulation.mode())) return Bad("accumulation.mode", "unknown value");
-  if (accumulation.chunk_size() != 0) return Bad("accumulation.chunk_size", "needs mode CHUNKED");
-  if (accumulation.accumulator() != 0) return Bad("accumulation.accumulator", "needs mode CHUNKED");
-  if (accumulation.outer() != 0) return Bad("accumulation.outer", "needs mode CHUNKED");
-  if (accumulation.per_chunk_scales()) return Bad("accumulation.per_chunk_scales", "needs mode CHUNKED");
+  return factors;
+}
+
+std::optional<ir::Accumulator> EmulatedOf(v1::AccumulationPolicy::Accumulator accumulator) {
+  switch (accumulator) {
+    case v1::AccumulationPolicy::S16: return ir::Accumulator::kS16;
+    case v1::AccumulationPolicy::F32: return ir::Accumulator::kF32;
+    case v1::AccumulationPolicy::F16: return ir::Accumulator::kF16;
+    case v1::AccumulationPolicy::BF16: return ir::Accumulator::kBF16;
+    case v1::AccumulationPolicy::FP16_169: return ir::Accumulator::kFp16_169;
+    default: return std::nullopt;
+  }
+}
+
+v1::AccumulationPolicy::Accumulator AccumulatorToProto(ir::Accumulator accumulator) {
+  switch (accumulator) {
+    case ir::Accumulator::kS16: return v1::AccumulationPolicy::S16;
+    case ir::Accumulator::kF32: return v1::AccumulationPolicy::F32;
+    case ir::Accumulator::kF16: return v1::AccumulationPolicy::F16;
+    case ir::Accumulator::kBF16: return v1::AccumulationPolicy::BF16;
+    case ir::Accumulator::kFp16_169: return v1::AccumulationPolicy::FP16_169;
+  }
+  return v1::AccumulationPolicy::ACCUMULATOR_UNSPECIFIED;
+}
+
+// Whether an accumulator can sum what the layers multiply.
+absl::Status CheckAccumulator(v1::AccumulationPolicy::Accumulator accumulator, const Factors& factors) {
+  constexpr absl::string_view kField = "accumulation.accumulator";
+  const std::string name = v1::AccumulationPolicy::Accumulator_Name(accumulator);
+  const bool integer = accumulator == v1::AccumulationPolicy::S32 || accumulator == v1::AccumulationPolicy::S16;
+  if (integer && !factors.levels) {
+    return Bad(kField, absl::StrCat(name, " contradicts ", factors.precision, ": it sums products of 8-bit levels"));
+  }
+  if (accumulator == v1::AccumulationPolicy::S32) return absl::OkStatus();
+  if (factors.mixed) {
+    return Bad(kField, absl::StrCat(name, " contradicts precision MIXED: its search goes by measured times, and ", name,
+                                    " is emulated"));
+  }
+  if (integer && factors.simulated) {
+    return Bad(kField,
+               absl::StrCat(name, " contradicts execution SIMULATED: it sums products of levels, not of numbers"));
+  }
+  if (!integer && !factors.numbers) {
+    return Bad(kField,
+               absl::StrCat(name, " contradicts ", factors.precision,
+                            ": products of levels are integers, which S32 and S16 sum; with execution SIMULATED "
+                            "the numbers that levels stand for are multiplied"));
+  }
   return absl::OkStatus();
+}
+
+absl::StatusOr<quant::AccumulationPolicy> AccumulationFromProto(const v1::AccumulationPolicy& proto,
+                                                                const Factors& factors) {
+  if (!v1::AccumulationPolicy::Mode_IsValid(proto.mode())) return Bad("accumulation.mode", "unknown value");
+  if (!v1::AccumulationPolicy::Accumulator_IsValid(proto.accumulator()))
+    return Bad("accumulation.accumulator", "unknown value");
+  if (!v1::AccumulationPolicy::Outer_IsValid(proto.outer())) return Bad("accumulation.outer", "unknown value");
+  const bool chunked = proto.mode() == v1::AccumulationPolicy::CHUNKED;
+  if (chunked && proto.chunk_size() < 1) return Bad("accumulation.chunk_size", "CHUNKED needs at least 1");
+  if (!chunked && proto.chunk_size() != 0) return Bad("accumulation.chunk_size", "needs mode CHUNKED");
+  if (!chunked && proto.outer() != 0) return Bad("accumulation.outer", "needs mode CHUNKED");
+  if (!chunked && proto.per_chunk_scales()) return Bad("accumulation.per_chunk_scales", "needs mode CHUNKED");
+  auto accumulator = proto.accumulator();
+  if (accumulator == v1::AccumulationPolicy::ACCUMULATOR_UNSPECIFIED) {
+    if (!chunked) return quant::AccumulationPolicy{};
+    accumulator = factors.levels ? v1::AccumulationPolicy::S32 : v1::AccumulationPolicy::F32;
+  }
+  PRECIS_RETURN_IF_ERROR(CheckAccumulator(accumulator, factors));
+  const bool same = proto.outer() == v1::AccumulationPolicy::OUTER_SAME;
+  if (accumulator == v1::AccumulationPolicy::S32 && same) {
+    return Bad("accumulation.outer",
+               "OUTER_SAME contradicts accumulator S32: chunks added in s32 are one sum, as mode FULL has it");
+  }
+  if (proto.per_chunk_scales() && same) {
+    return Bad("accumulation.outer", "OUTER_SAME contradicts per_chunk_scales: scaled sums are no levels");
+  }
+  if (proto.per_chunk_scales() && accumulator != v1::AccumulationPolicy::S32 &&
+      accumulator != v1::AccumulationPolicy::S16) {
+    return Bad("accumulation.per_chunk_scales", "needs accumulator S32 or S16: scales are those of levels");
+  }
+  quant::AccumulationPolicy accumulation{proto.chunk_size(), proto.per_chunk_scales(), EmulatedOf(accumulator), same};
+  // One sum in f32 is what layers of floats have anyway.
+  if (!chunked && accumulator == v1::AccumulationPolicy::F32) accumulation.emulated.reset();
+  return accumulation;
+}
+
+v1::AccumulationPolicy AccumulationToProto(const quant::AccumulationPolicy& accumulation) {
+  v1::AccumulationPolicy proto;
+  const bool chunked = accumulation.chunk_size > 0;
+  if (!chunked && !accumulation.emulated) return proto;
+  proto.set_mode(chunked ? v1::AccumulationPolicy::CHUNKED : v1::AccumulationPolicy::FULL);
+  proto.set_accumulator(accumulation.emulated ? AccumulatorToProto(*accumulation.emulated)
+                                              : v1::AccumulationPolicy::S32);
+  if (!chunked) return proto;
+  proto.set_chunk_size(accumulation.chunk_size);
+  proto.set_outer(accumulation.outer_same ? v1::AccumulationPolicy::OUTER_SAME : v1::AccumulationPolicy::OUTER_F32);
+  proto.set_per_chunk_scales(accumulation.per_chunk_scales);
+  return proto;
 }
 
 absl::Status CheckSparsity(const v1::SparsityPolicy& sparsity) {
@@ -165,13 +277,16 @@ absl::Status CheckFloatPolicy(const PrecisionPolicy& proto) {
   return absl::OkStatus();
 }
 
-// A sum in s32 has one scale: what is said of both must agree.
+// A sum of levels has one scale: what is said of both must agree.
 absl::Status CheckGroups(const quant::WeightPolicy& weights, const quant::AccumulationPolicy& sums) {
-  const bool agree = weights.granularity != quant::Granularity::kPerGroup || sums.chunk_size == 0 ||
-                     sums.chunk_size == weights.group_size;
-  if (agree) return absl::OkStatus();
+  const bool of_numbers = sums.emulated && *sums.emulated != ir::Accumulator::kS16;
+  if (weights.granularity != quant::Granularity::kPerGroup || of_numbers) return absl::OkStatus();
+  if (sums.outer_same) {
+    return Bad("accumulation.outer", "OUTER_SAME contradicts weights.granularity PER_GROUP: scaled sums are no levels");
+  }
+  if (sums.chunk_size == 0 || sums.chunk_size == weights.group_size) return absl::OkStatus();
   return Bad("weights.group_size", absl::StrCat(weights.group_size, " contradicts accumulation.chunk_size ",
-                                                sums.chunk_size, ": a sum in s32 has one scale"));
+                                                sums.chunk_size, ": a sum of levels has one scale"));
 }
 
 // What override `index` sets for the layers that it matches, in a variant whose precision and execution `variant` has.
@@ -201,20 +316,21 @@ absl::StatusOr<quant::LayerOverride> OverrideFromProto(const v1::LayerOverride& 
   }
   const quant::Precision precision = override.precision.value_or(variant.precision);
   const bool integer = precision == quant::Precision::kInt8 || precision == quant::Precision::kMixed;
-  for (auto [name, set] : {std::pair{"policy.weights", policy.has_weights()},
-                           std::pair{"policy.accumulation", policy.has_accumulation()}}) {
-    if (set && !integer)
-      return Bad(field(name),
-                 absl::StrCat("contradicts precision ", PrecisionPolicy::Precision_Name(PrecisionToProto(precision))));
+  if (policy.has_weights() && !integer) {
+    return Bad(field("policy.weights"),
+               absl::StrCat("contradicts precision ", PrecisionPolicy::Precision_Name(PrecisionToProto(precision))));
   }
   quant::Policy layer;
   layer.precision = quant::Precision::kInt8;
   layer.execution = variant.execution;
   absl::Status status = ApplyWeights(policy.weights(), layer.execution, &layer.weights);
-  status.Update(ApplyAccumulation(policy.accumulation(), &layer));
+  Factors factors = FactorsOf(precision, variant.execution);
+  factors.mixed |= variant.precision == quant::Precision::kMixed;
+  const auto accumulation = AccumulationFromProto(policy.accumulation(), factors);
+  status.Update(accumulation.status());
   if (!status.ok()) return absl::Status(status.code(), absl::StrCat(field("policy"), ": ", status.message()));
   if (policy.has_weights()) override.weights = layer.weights;
-  if (policy.has_accumulation()) override.accumulation = layer.accumulation;
+  if (policy.has_accumulation()) override.accumulation = *accumulation;
   return override;
 }
 
@@ -232,7 +348,7 @@ absl::StatusOr<quant::Policy> PolicyFromProto(const PrecisionPolicy& proto) {
     PRECIS_ASSIGN_OR_RETURN(auto override, OverrideFromProto(proto.overrides(i), i, policy));
     policy.overrides.push_back(std::move(override));
   }
-  PRECIS_RETURN_IF_ERROR(ApplyAccumulation(proto.accumulation(), &policy));
+  PRECIS_ASSIGN_OR_RETURN(policy.accumulation, AccumulationFromProto(proto.accumulation(), FactorsOf(policy)));
   if (!quant::NeedsCalibration(policy)) {
     PRECIS_RETURN_IF_ERROR(CheckFloatPolicy(proto));
     return policy;
@@ -293,6 +409,8 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
     if (override.accumulation) *layer.mutable_policy()->mutable_accumulation() = fields.accumulation();
   }
   if (policy.precision == quant::Precision::kMixed) *proto.mutable_mixed() = MixedToProto(policy.mixed);
+  if (policy.accumulation != quant::AccumulationPolicy())
+    *proto.mutable_accumulation() = AccumulationToProto(policy.accumulation);
   if (!quant::NeedsCalibration(policy)) return proto;
   proto.set_execution(policy.execution == quant::Execution::kSimulated ? PrecisionPolicy::SIMULATED
                                                                        : PrecisionPolicy::INTEGER_ONLY);
@@ -310,14 +428,6 @@ PrecisionPolicy PolicyToProto(const quant::Policy& policy) {
   calibration.set_sample_limit(policy.calibration.sample_limit);
   calibration.set_source(static_cast<v1::CalibrationPolicy::Source>(policy.calibration.source));
   calibration.set_bias_correction(policy.bias_correction);
-  if (policy.accumulation.chunk_size > 0) {
-    v1::AccumulationPolicy& accumulation = *proto.mutable_accumulation();
-    accumulation.set_mode(v1::AccumulationPolicy::CHUNKED);
-    accumulation.set_chunk_size(policy.accumulation.chunk_size);
-    accumulation.set_accumulator(v1::AccumulationPolicy::S32);
-    accumulation.set_outer(v1::AccumulationPolicy::OUTER_F32);
-    accumulation.set_per_chunk_scales(policy.accumulation.per_chunk_scales);
-  }
   return proto;
 }
 

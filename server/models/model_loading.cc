@@ -220,6 +220,10 @@ absl::Status ModelStore::LoadInto(const std::shared_ptr<Instance>& instance, con
     LOG(INFO) << "loaded " << name << " version " << plan.version << " in "
               << absl::ToInt64Milliseconds(absl::Now() - start) << " ms, " << (*served)->variant->info().weight_bytes
               << " bytes of weights";
+    if (const int layers = (*served)->variant->info().emulated_layers; layers > 0) {
+      LOG(WARNING) << name << ": layers with emulated accumulators: " << layers
+                   << "; the answers are those of such hardware, the times are not";
+    }
   } else {
     LOG(ERROR) << "cannot load " << name << " version " << plan.version << ": " << status;
   }

@@ -53,6 +53,7 @@ void Fill(const stats::ComparisonRow& row, const VariantInfo& info, double compu
   const int64_t bytes = info.weight_bytes_per_run + info.activation_bytes_per_run;
   reply->set_weight_bytes(info.weight_bytes);
   reply->set_bytes_per_inference(bytes);
+  reply->set_emulated_layers(info.emulated_layers);
   if (compute_seconds > 0) {
     reply->set_bytes_per_second(static_cast<double>(bytes * row.fidelity.samples()) / compute_seconds);
   }

@@ -111,6 +111,7 @@ void DescribeVariant(const VariantReport& report, VariantStatus* status) {
   status->set_activation_bytes_moved(report.memory.activation_bytes);
   status->set_items_run(report.memory.items);
   status->set_compute_seconds(absl::ToDoubleSeconds(report.memory.compute));
+  status->set_emulated_layers(info.emulated_layers);
   if (report.memory.measured_bytes) status->set_measured_bytes_moved(*report.memory.measured_bytes);
 }
 

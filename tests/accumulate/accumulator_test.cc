@@ -41,6 +41,20 @@ TEST(RoundTest, IsThatOfTheEnginesSixteenBitFloats) {
   }
 }
 
+TEST(RoundTest, NanStaysNan) {
+  for (const Accumulator accumulator :
+       {Accumulator::kF16, Accumulator::kBF16, Accumulator::kFp16_169, Accumulator::kF32}) {
+    for (const uint64_t bits : {0x7ff8000000000000u, 0x7fffffffffffffffu, 0xffffffffe0000000u}) {
+      EXPECT_TRUE(std::isnan(Round(accumulator, std::bit_cast<double>(bits)))) << Name(accumulator) << " " << bits;
+    }
+  }
+}
+
+TEST(RoundTest, F32IsTheProcessorsOwn) {
+  EXPECT_EQ(Round(Accumulator::kF32, 1 + 0x1p-24), 1);
+  EXPECT_EQ(Round(Accumulator::kF32, 1 + 3 * 0x1p-25), 1 + 0x1p-23);
+}
+
 TEST(RoundTest, Fp16169HasTenSignificantBitsAndSixOfExponent) {
   const auto round = [](double value) { return Round(Accumulator::kFp16_169, value); };
   EXPECT_EQ(round(1 + 0x1p-9), 1 + 0x1p-9);

@@ -31,7 +31,7 @@ MAY_INCLUDE = {
     "engine/onnx": {"engine/base", "engine/tensor", "engine/ir"},
     "engine/passes": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels"},
     "engine/quant": {"engine/base", "engine/tensor", "engine/cache", "engine/ir", "engine/kernels", "proto", "stats"},
-    "engine/plan": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels"},
+    "engine/plan": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels", "engine/accumulate"},
     "engine/exec": {"engine/base", "engine/tensor", "engine/ir", "engine/kernels", "engine/plan"},
     "engine/search": {"engine/base", "engine/tensor", "engine/cache", "engine/ir", "engine/quant", "stats"},
     "engine": ENGINE_PARTS | {"proto", "stats"},

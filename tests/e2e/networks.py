@@ -43,6 +43,25 @@ class Classifier:
         return np.random.default_rng(seed).normal(0, 1, (count, 3, 8, 8)).astype(np.float32)
 
 
+class LongSums:
+    """x [n,4096], positive numbers around 1 -> a product with weights around 1/4: logits [n,10] of about 1000 that a few units tell apart."""
+    LENGTH = 4096
+
+    def __init__(self):
+        self.weights = {"w": np.random.default_rng(11).normal(0.25, 0.05, (self.LENGTH, CLASSES)).astype(np.float32)}
+
+    def file(self) -> bytes:
+        return model([node("MatMul", ["x", "w"], ["logits"])], [value_info("x", "float32", ["batch", self.LENGTH])],
+                     [value_info("logits", "float32", ["batch", CLASSES])], self.weights)
+
+    def expected(self, x: np.ndarray) -> np.ndarray:
+        return x.astype(np.float64) @ self.weights["w"].astype(np.float64)
+
+    @classmethod
+    def inputs(cls, count: int) -> np.ndarray:
+        return np.random.default_rng(5).uniform(0, 2, (count, cls.LENGTH)).astype(np.float32)
+
+
 def two_inputs_file() -> bytes:
     """ids INT64 [n,4], x FP32 [n,4] -> total = float(ids) + x, product = float(ids) * x."""
     return model(

@@ -179,6 +179,53 @@ TEST(PrecisionPolicyTest, MixedGoesThroughTheProtoAndBack) {
   EXPECT_EQ(*back, *policy);
 }
 
+TEST(PrecisionPolicyTest, AccumulatorsGoThroughTheProtoAndBack) {
+  using ir::Accumulator;
+  struct Case {
+    std::string text;
+    quant::AccumulationPolicy want;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"precision: FP16 accumulation { mode: CHUNKED chunk_size: 64 accumulator: F16 outer: OUTER_SAME }",
+            {64, false, Accumulator::kF16, true}},
+           {"precision: FP32 accumulation { accumulator: FP16_169 }", {0, false, Accumulator::kFp16_169, false}},
+           {"precision: BF16 accumulation { mode: FULL accumulator: BF16 }", {0, false, Accumulator::kBF16, false}},
+           {"precision: FP32 accumulation { mode: CHUNKED chunk_size: 64 }", {64, false, Accumulator::kF32, false}},
+           {"precision: FP32 accumulation { accumulator: F32 }", {}},
+           {"precision: INT8 accumulation { accumulator: S32 }", {}},
+           {"precision: INT8 accumulation { accumulator: S16 }", {0, false, Accumulator::kS16, false}},
+           {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 32 accumulator: S16 per_chunk_scales: true }",
+            {32, true, Accumulator::kS16, false}},
+           {"precision: INT8 execution: SIMULATED weights { granularity: PER_GROUP group_size: 32 } accumulation { "
+            "mode: "
+            "CHUNKED chunk_size: 64 accumulator: F16 }",
+            {64, false, Accumulator::kF16, false}},
+           {"precision: INT8 overrides { pattern: 'head' policy { precision: FP32 } } accumulation { accumulator: F16 "
+            "}",
+            {0, false, Accumulator::kF16, false}}}) {
+    const auto policy = Parse(c.text);
+    ASSERT_TRUE(policy.ok()) << c.text << ": " << policy.status();
+    EXPECT_EQ(policy->accumulation, c.want) << c.text;
+    const auto back = PolicyFromProto(PolicyToProto(*policy));
+    ASSERT_TRUE(back.ok()) << c.text << ": " << back.status();
+    EXPECT_EQ(*back, *policy) << c.text;
+  }
+}
+
+TEST(PrecisionPolicyTest, OverridesNarrowAndWidenTheSumsOfSingleLayers) {
+  const auto policy = Parse(
+      "precision: FP16 accumulation { accumulator: F16 } overrides { pattern: 'head' policy { accumulation { mode: "
+      "FULL } } "
+      "} overrides { pattern: 'stem' policy { precision: INT8 accumulation { accumulator: S16 } } }");
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_EQ(quant::PolicyOfLayer(*policy, "head").accumulation, quant::AccumulationPolicy());
+  EXPECT_EQ(quant::PolicyOfLayer(*policy, "stem").accumulation.emulated, ir::Accumulator::kS16);
+  EXPECT_EQ(quant::PolicyOfLayer(*policy, "body").accumulation.emulated, ir::Accumulator::kF16);
+  const auto back = PolicyFromProto(PolicyToProto(*policy));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, *policy);
+}
+
 struct BadPolicy {
   std::string text;
   std::string field;
@@ -188,10 +235,6 @@ TEST(PrecisionPolicyTest, NamesTheFieldThatIsNotImplemented) {
   const BadPolicy policies[] = {
       {"precision: INT8 weights { symmetric: false }", "weights.symmetric"},
       {"precision: INT8 activations { ranges: DYNAMIC }", "activations.ranges"},
-      {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 accumulator: FP16_169 }",
-       "accumulation.accumulator"},
-      {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 outer: OUTER_SAME }", "accumulation.outer"},
-      {"precision: FP32 accumulation { mode: CHUNKED chunk_size: 64 }", "accumulation.mode"},
       {"precision: INT8 overrides { pattern: '*' policy { weights { symmetric: false } } }", "weights.symmetric"},
       {"precision: FP32 sparsity { unstructured_ratio: 0.5 }", "sparsity.unstructured_ratio"},
   };
@@ -244,8 +287,31 @@ TEST(PrecisionPolicyTest, RefusesContradictionsAndBadValues) {
       {"precision: INT8 overrides { pattern: '*' policy { accumulation { mode: CHUNKED } } }", "overrides[0].policy"},
       {"precision: INT8 overrides { pattern: '*' policy { precision: BF16 weights { bits: 8 } } }",
        "overrides[0].policy.weights"},
-      {"precision: FP32 overrides { pattern: '*' policy { accumulation { mode: FULL } } }",
-       "overrides[0].policy.accumulation"},
+      {"precision: FP32 overrides { pattern: '*' policy { accumulation { accumulator: S16 } } }",
+       "overrides[0].policy: policy field accumulation.accumulator"},
+      {"precision: MIXED overrides { pattern: '*' policy { precision: FP32 accumulation { accumulator: F16 } } }",
+       "overrides[0].policy: policy field accumulation.accumulator"},
+      {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 accumulator: FP16_169 }",
+       "accumulation.accumulator: FP16_169 contradicts precision INT8"},
+      {"precision: FP16 accumulation { mode: CHUNKED chunk_size: 64 accumulator: S16 }",
+       "accumulation.accumulator: S16 contradicts precision FP16"},
+      {"precision: BF16 accumulation { mode: CHUNKED chunk_size: 64 accumulator: S32 }",
+       "accumulation.accumulator: S32 contradicts precision BF16"},
+      {"precision: INT8 execution: SIMULATED accumulation { accumulator: S16 }",
+       "accumulation.accumulator: S16 contradicts execution SIMULATED"},
+      {"precision: MIXED accumulation { mode: CHUNKED chunk_size: 64 accumulator: S16 }",
+       "accumulation.accumulator: S16 contradicts precision MIXED"},
+      {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 outer: OUTER_SAME }", "accumulation.outer"},
+      {"precision: INT8 accumulation { mode: CHUNKED chunk_size: 64 accumulator: S16 outer: OUTER_SAME "
+       "per_chunk_scales: true }",
+       "accumulation.outer"},
+      {"precision: INT8 weights { granularity: PER_GROUP group_size: 64 } accumulation { mode: CHUNKED chunk_size: 64 "
+       "accumulator: S16 outer: OUTER_SAME }",
+       "accumulation.outer"},
+      {"precision: FP16 accumulation { mode: CHUNKED chunk_size: 64 per_chunk_scales: true }",
+       "accumulation.per_chunk_scales"},
+      {"precision: FP16 accumulation { accumulator: F16 outer: OUTER_SAME }", "accumulation.outer"},
+      {"precision: FP16 accumulation { mode: CHUNKED accumulator: F16 }", "accumulation.chunk_size"},
       {"precision: INT8 overrides { pattern: 'a' policy { precision: FP32 } } overrides { pattern: 'b' policy { "
        "precision: MIXED } }",
        "overrides[1].policy.precision"},

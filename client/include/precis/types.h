@@ -108,6 +108,7 @@ struct VariantStatus {
   std::optional<uint64_t> measured_bytes_moved;
   uint64_t items_run = 0;      // by those runs
   double compute_seconds = 0;  // of the runs, summed over workers
+  int emulated_layers = 0;     // whose sums are emulated: above 0, times are the emulation's, not those of any hardware
 };
 
 // How requests for the plain model name are spread over its variants. Empty: the default variant answers all.
