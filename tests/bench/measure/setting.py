@@ -110,12 +110,18 @@ def free_port():
         return s.getsockname()[1]
 
 
+def on_core(core, command):
+    """The command kept to one core; core None: anywhere."""
+    return command if core is None else ["taskset", "-c", str(core), *command]
+
+
 @contextlib.contextmanager
-def server(repository, *flags):
+def server(repository, *flags, core=None):
     """precisd on a repository and free ports; gives its HOST:PORT when the models of --load are there."""
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen([DEV, "run", "precisd", f"--model_repository={repository}", "--grpc_address=127.0.0.1", "--grpc_port=0",
-                                    "--metrics_port=0", "--drain_seconds=0", *flags], stdout=subprocess.PIPE, stderr=log, text=True)
+        command = [DEV, "run", "precisd", f"--model_repository={repository}", "--grpc_address=127.0.0.1", "--grpc_port=0", "--metrics_port=0",
+                   "--drain_seconds=0", *flags]
+        process = subprocess.Popen(on_core(core, command), stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             address = None
             for line in process.stdout:  # "precisd listening grpc=HOST:PORT …", then "precisd ready …"

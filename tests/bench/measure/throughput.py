@@ -10,15 +10,22 @@ import tempfile
 import setting
 
 MODEL, SHAPE, VARIANT = "mobilenet_v2", "1,3,224,224", "int8"
-CLIENTS = 4
+CLIENTS, CLIENTS_OF_BATCHES = 4, 8
+BATCHING = """max_batch_size: 4
+dynamic_batching { }
+input { name: "input" data_type: TYPE_FP32 dims: [3, 224, 224] }
+"""
 
 
-def repository():
+def repository(name="precis", config=""):
     import accuracy
     calibration = accuracy.image_calibration(MODEL)
-    folder = f"{setting.WORK}/throughput/precis"
+    folder = f"{setting.WORK}/throughput/{name}"
     target = setting.add_model(folder, MODEL, [setting.speed_model(MODEL)])
     shutil.copyfile(f"{calibration}/input.npy", f"{target}/input.npy")
+    if config:
+        with open(f"{folder}/{MODEL}/config.pbtxt", "w", encoding="utf-8") as f:
+            f.write(config)
     return folder, target
 
 
@@ -29,21 +36,22 @@ def triton_repository():
     return folder
 
 
-def served(address, model, *flags):
+def served(address, model, *flags, clients=CLIENTS, core=None):
     """Inferences per second and the median latency in ms, with clients that wait for each answer."""
     with tempfile.NamedTemporaryFile(suffix=".csv") as out:
-        setting.output_of(["bash", setting.PEERS_SH, "perf_analyzer", "-m", model, "-u", address, "-i", "grpc", "--concurrency-range",
-                           str(CLIENTS), "-p", "2000", "-r", "6", "-s", "15", "-f", out.name, *flags], tries=2)
+        command = ["bash", setting.PEERS_SH, "perf_analyzer", "-m", model, "-u", address, "-i", "grpc", "--concurrency-range", str(clients), "-p",
+                   "2000", "-r", "6", "-s", "15", "-f", out.name, *flags]
+        setting.output_of(setting.on_core(core, command), tries=2)
         with open(out.name, encoding="utf-8") as f:
             row = next(csv.DictReader(f))
             return float(row["Inferences/Second"]), float(row["p50 latency"]) / 1e3
 
 
-def engine(calibration):
+def engine(calibration, cores):
     """Items per second of one process per core, one thread each, all at once."""
     command = [setting.DEV, "run", "precis_bench", f"--model={setting.speed_model(MODEL)}", f"--variant={VARIANT}", "--threads=1", "--batch=1",
                f"--input_shape={SHAPE}", f"--calibration={calibration}", "--seconds=4", "--json"]
-    runs = [subprocess.Popen(["taskset", "-c", str(core), *command], stdout=subprocess.PIPE, text=True) for core in os.sched_getaffinity(0)]
+    runs = [subprocess.Popen(setting.on_core(core, command), stdout=subprocess.PIPE, text=True) for core in cores]
     outputs = [run.communicate()[0] for run in runs]
     if any(run.returncode for run in runs):
         sys.exit("precis_bench failed")
@@ -56,7 +64,7 @@ def measure(options):
     record = {"engine": [], "precis": [], "triton": [], "precis_ms": [], "triton_ms": []}
     for turn in range(options.rounds):
         setting.say(f"throughput: engine alone, round {turn + 1} of {options.rounds}")
-        record["engine"].append(engine(calibration))
+        record["engine"].append(engine(calibration, os.sched_getaffinity(0)))
         with setting.server(ours, f"--load={MODEL}@{VARIANT}") as address:
             setting.say("throughput: precisd")
             rate, latency = served(address, f"{MODEL}@{VARIANT}", "--shape", f"input:{SHAPE}")
@@ -73,4 +81,29 @@ def measure(options):
         ("Precis", "median ms", "engine alone, a process per core", "of engine", "Triton + OpenVINO", "median ms", "of Triton"),
         [(f"{setting.median(record['precis']):.0f}", f"{setting.median(record['precis_ms']):.1f}", f"{setting.median(record['engine']):.0f}",
           f"{of('engine'):.2f}", f"{setting.median(record['triton']):.0f}", f"{setting.median(record['triton_ms']):.1f}", f"{of('triton'):.2f}")])
+    record["apart"] = measure_apart(options)
+    return record
+
+
+def measure_apart(options):
+    """Clients on one core and the server on another, which is what two cores can show of clients on a machine of their own."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        setting.say("throughput: one core is too few to part server and clients")
+        return {}
+    setups = {"as it is": (*repository(), f"input:{SHAPE}", CLIENTS),
+              "dynamic_batching, up to 4": (*repository("batching", BATCHING), f"input:{SHAPE.removeprefix('1,')}", CLIENTS_OF_BATCHES)}
+    record = {name: [] for name in setups}
+    for turn in range(options.rounds):
+        for name, (folder, calibration, shape, clients) in setups.items():
+            setting.say(f"throughput: server and clients apart, {name}, round {turn + 1} of {options.rounds}")
+            alone = engine(calibration, cores[:1])
+            with setting.server(folder, f"--load={MODEL}@{VARIANT}", core=cores[0]) as address:
+                rate, latency = served(address, f"{MODEL}@{VARIANT}", "--shape", shape, clients=clients, core=cores[1])
+            record[name].append((rate, latency, alone))
+    setting.print_table(
+        f"{MODEL} {VARIANT}, the server on one core, perf_analyzer on another",
+        ("Precis", "clients", "inferences/s", "median ms", "engine alone on that core", "of engine"),
+        [(name, setups[name][3], *(f"{setting.median([run[i] for run in runs]):.{digits}f}" for i, digits in ((0, 0), (1, 1), (2, 0))),
+          f"{setting.median([rate / alone for rate, _, alone in runs]):.2f}") for name, runs in record.items()])
     return record
