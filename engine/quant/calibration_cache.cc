@@ -13,8 +13,6 @@
 namespace precis::quant {
 namespace {
 
-// The version is also that of what calibration counts.
-constexpr cache::Kind kTable = {"calibration", "PRECISCT", ".calibration", 2};
 constexpr cache::Kind kNote = {"stream note", "PRECISSN", ".stream", 1};
 
 constexpr uint64_t kMostInputs = 1024, kMostDims = 64;  // what a note may name
@@ -63,7 +61,7 @@ CalibrationKey ReadKey(cache::Reader& r) {
 
 // What of the policy decides which values are counted and how.
 void HashPolicy(const Policy& policy, cache::Sha256& hash) {
-  hash.Number(kTable.version);
+  hash.Number(kCalibrationKind.version);
   hash.Number(static_cast<int32_t>(policy.calibration.method));
   hash.Number(static_cast<int32_t>(policy.weights.granularity));
   hash.Number(policy.weights.bits);
@@ -144,12 +142,12 @@ std::string FormatCalibration(const CalibrationKey& key, const CalibrationTable&
     content.Text(name);
     Write(content, *table.Find(name));
   }
-  return cache::Format(kTable, key, content.Take());
+  return cache::Format(kCalibrationKind, key, content.Take());
 }
 
 absl::StatusOr<std::shared_ptr<const CalibrationTable>> ParseCalibration(std::string_view bytes,
                                                                          const CalibrationKey& key) {
-  PRECIS_ASSIGN_OR_RETURN(const std::string_view body, cache::Parse(kTable, key, bytes));
+  PRECIS_ASSIGN_OR_RETURN(const std::string_view body, cache::Parse(kCalibrationKind, key, bytes));
   cache::Reader content(body);
   auto table = std::make_shared<CalibrationTable>();
   const auto values = content.Number<uint64_t>();
@@ -166,19 +164,19 @@ absl::StatusOr<std::shared_ptr<const CalibrationTable>> ParseCalibration(std::st
 }
 
 std::string CalibrationPath(const std::string& folder, const CalibrationKey& key) {
-  return cache::PathOf(kTable, folder, key);
+  return cache::PathOf(kCalibrationKind, folder, key);
 }
 
 absl::StatusOr<std::shared_ptr<const CalibrationTable>> ReadCalibration(const std::string& folder,
                                                                         const CalibrationKey& key) {
-  PRECIS_ASSIGN_OR_RETURN(const std::string bytes, cache::Read(kTable, folder, key));
+  PRECIS_ASSIGN_OR_RETURN(const std::string bytes, cache::Read(kCalibrationKind, folder, key));
   auto table = ParseCalibration(bytes, key);
   if (!table.ok()) return Untrusted(CalibrationPath(folder, key), table.status());
   return table;
 }
 
 absl::Status WriteCalibration(const std::string& folder, const CalibrationKey& key, const CalibrationTable& table) {
-  return cache::Write(kTable, folder, key, FormatCalibration(key, table));
+  return cache::Write(kCalibrationKind, folder, key, FormatCalibration(key, table));
 }
 
 absl::StatusOr<CalibrationKey> KeyOfStream(const std::string& model_path, const Policy& policy) {

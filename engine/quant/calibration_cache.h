@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/cache/cache_file.h"
 #include "engine/cache/sha256.h"
 #include "engine/ir/graph.h"
 #include "engine/quant/calibration_table.h"
@@ -46,7 +47,9 @@ class SamplesHash {
 absl::StatusOr<CalibrationKey> KeyOfCalibration(const std::string& model_path, const ir::Graph& graph,
                                                 const Policy& policy, const SampleSource& samples);
 
-// The content of a table's file and back, as cache::Parse.
+// The version is also that of what calibration counts.
+inline constexpr cache::Kind kCalibrationKind = {"calibration", "PRECISCT", ".calibration", 2};
+// A table's file and back, as cache::Parse.
 std::string FormatCalibration(const CalibrationKey& key, const CalibrationTable& table);
 absl::StatusOr<std::shared_ptr<const CalibrationTable>> ParseCalibration(std::string_view bytes,
                                                                          const CalibrationKey& key);

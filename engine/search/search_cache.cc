@@ -16,9 +16,6 @@
 namespace precis::search {
 namespace {
 
-// The version is also that of how the search measures and chooses.
-constexpr cache::Kind kKind = {"search", "PRECISSR", ".search", 2};
-
 // Writes values through a cache::Writer.
 class Saver {
  public:
@@ -183,7 +180,7 @@ cache::Digest KeyOfSearch(const cache::Digest& calibration, const quant::Policy&
   parts(machine);
   parts(threads);
   cache::Sha256 hash;
-  hash.Number(kKind.version);
+  hash.Number(kSearchKind.version);
   hash.Bytes(calibration.data(), calibration.size());
   hash.Text(parts.Take());
   return hash.Finish();
@@ -193,11 +190,11 @@ std::string FormatSearch(const cache::Digest& key, const Found& found) {
   Saver content;
   content(found.policy.overrides);
   content(found.report);
-  return cache::Format(kKind, key, content.Take());
+  return cache::Format(kSearchKind, key, content.Take());
 }
 
 absl::StatusOr<Found> ParseSearch(std::string_view bytes, const cache::Digest& key, const quant::Policy& policy) {
-  PRECIS_ASSIGN_OR_RETURN(const std::string_view content, cache::Parse(kKind, key, bytes));
+  PRECIS_ASSIGN_OR_RETURN(const std::string_view content, cache::Parse(kSearchKind, key, bytes));
   Loader load(content);
   Found found;
   found.policy = policy;
@@ -209,15 +206,15 @@ absl::StatusOr<Found> ParseSearch(std::string_view bytes, const cache::Digest& k
 }
 
 absl::StatusOr<Found> ReadSearch(const std::string& folder, const cache::Digest& key, const quant::Policy& policy) {
-  PRECIS_ASSIGN_OR_RETURN(const std::string bytes, cache::Read(kKind, folder, key));
+  PRECIS_ASSIGN_OR_RETURN(const std::string bytes, cache::Read(kSearchKind, folder, key));
   auto found = ParseSearch(bytes, key, policy);
   if (found.ok()) return found;
   return absl::InvalidArgumentError(
-      absl::StrCat(cache::PathOf(kKind, folder, key), ": ", std::string(found.status().message())));
+      absl::StrCat(cache::PathOf(kSearchKind, folder, key), ": ", std::string(found.status().message())));
 }
 
 absl::Status WriteSearch(const std::string& folder, const cache::Digest& key, const Found& found) {
-  return cache::Write(kKind, folder, key, FormatSearch(key, found));
+  return cache::Write(kSearchKind, folder, key, FormatSearch(key, found));
 }
 
 }  // namespace precis::search

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/cache/cache_file.h"
 #include "engine/cache/sha256.h"
 #include "engine/quant/policy.h"
 #include "engine/search/search.h"
@@ -19,7 +20,9 @@ namespace precis::search {
 cache::Digest KeyOfSearch(const cache::Digest& calibration, const quant::Policy& policy, const std::string& machine,
                           int threads);
 
-// The content of a file and back, as cache::Parse; `policy` is the one that was searched for.
+// The version is also that of how the search measures and chooses.
+inline constexpr cache::Kind kSearchKind = {"search", "PRECISSR", ".search", 2};
+// A file and back, as cache::Parse; `policy` is the one that was searched for.
 std::string FormatSearch(const cache::Digest& key, const Found& found);
 absl::StatusOr<Found> ParseSearch(std::string_view bytes, const cache::Digest& key, const quant::Policy& policy);
 
