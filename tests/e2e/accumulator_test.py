@@ -69,13 +69,13 @@ class AccumulatorTest(ServerTest):
     def test_short_flags_say_the_same_as_a_policy(self):
         self.run_precis("load", "long@short", "--precision=fp16", "--accumulator=bf16", "--chunk_size=64", "--outer=same")
         layers = self.json("plan", "long@short")["layers"]
-        self.assertIn("emulated:bf16 chunk 64 outer same", [layer["implementation"] for layer in layers])
+        self.assertTrue(any("emulated:bf16 chunk 64 outer same" in layer["implementation"] for layer in layers), layers)
         self.run_precis("unload", "long@short")
 
     def test_saturating_integers_are_for_int8(self):
         self.run_precis("load", "classifier@s16", "--precision=int8", "--accumulator=s16")
         layers = {layer["op"]: layer for layer in self.json("plan", "classifier@s16")["layers"]}
-        self.assertEqual(layers["Conv+Relu"]["implementation"], "emulated:s16")
+        self.assertTrue(layers["Conv+Relu"]["implementation"].startswith("emulated:s16"), layers["Conv+Relu"])
         self.assertIn("u8*s8", layers["MatMul"]["precision"].replace("s8*s8", "u8*s8"))
         outcome = precis(self.server, "load", "classifier@wrong", "--precision=fp16", "--accumulator=s16", "--json")
         self.assertEqual(outcome.returncode, 1)
