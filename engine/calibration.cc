@@ -225,8 +225,7 @@ absl::StatusOr<std::unique_ptr<CalibrationSource>> CalibrationSource::Open(const
   if (wanted == Source::kLive)
     return absl::FailedPreconditionError(
         "calibration.source is LIVE_TRAFFIC, and nothing was learned from requests for this model under this policy: a "
-        "server "
-        "that answers some can");
+        "server that answers some can");
   if (wanted != Source::kStream)
     return absl::FailedPreconditionError(
         absl::StrCat(std::string(files.status().message()), "; or send them: precis calibrate MODEL --data=DIR"));

@@ -65,10 +65,9 @@ class WindowCells {
   std::array<std::vector<int64_t>, 3> steps_;
 };
 
-class ConvTerms {
+// What a convolution and its transpose share: a family is an image's channels of one group, its rows are the output's positions.
+class WindowTerms {
  public:
-  ConvTerms(const ir::Conv& op, const Shape& src, const Shape& weights, const Shape& dst)
-      : ConvTerms(op, kernels::Window3(op.window, src, dst), src, weights, dst) {}
   int64_t families() const { return batch_ * groups_; }
   int64_t rows() const { return cells_.positions(); }
   int64_t columns() const { return filters_; }
@@ -76,7 +75,6 @@ class ConvTerms {
   int64_t Output(int64_t family, int64_t row, int64_t column) const {
     return (family * filters_ + column) * rows() + row;
   }
-  int64_t Channel(int64_t family, int64_t column) const { return family % groups_ * filters_ + column; }
 
   template <typename F>
   void Source(int64_t family, int64_t row, F f) const {
@@ -85,6 +83,26 @@ class ConvTerms {
       for (int64_t c = 0; c < channels_; ++c) f(c * taps + tap, cell < 0 ? -1 : first + c * source_cells_ + cell);
     });
   }
+
+ protected:
+  WindowTerms(WindowCells cells, const Shape& src, int64_t groups, int64_t filters)
+      : cells_(std::move(cells)),
+        groups_(groups),
+        batch_(src[0]),
+        channels_(src[1] / groups),
+        filters_(filters),
+        source_cells_(NumElements(src) == 0 ? 0 : NumElements(src) / (src[0] * src[1])) {}
+
+  WindowCells cells_;
+  int64_t groups_, batch_, channels_, filters_, source_cells_;  // channels and filters of a group
+};
+
+class ConvTerms : public WindowTerms {
+ public:
+  ConvTerms(const ir::Conv& op, const Shape& src, const Shape& /*weights*/, const Shape& dst)
+      : WindowTerms(CellsOf(kernels::Window3(op.window, src, dst)), src, op.groups, dst[1] / op.groups) {}
+  int64_t Channel(int64_t family, int64_t column) const { return family % groups_ * filters_ + column; }
+
   template <typename F>
   void Weights(int64_t family, int64_t column, F f) const {
     const int64_t count = k(), first = Channel(family, column) * count;
@@ -92,39 +110,18 @@ class ConvTerms {
   }
 
  private:
-  ConvTerms(const ir::Conv& op, const kernels::Window3& w, const Shape& src, const Shape& weights, const Shape& dst)
-      : cells_(w, [&w](size_t i, int64_t at,
-                       int64_t tap) { return at * w.strides[i] + tap * w.dilations[i] - w.pads[i]; }),
-        groups_(op.groups),
-        batch_(src[0]),
-        channels_(weights[1]),
-        filters_(dst[1] / op.groups),
-        source_cells_(kernels::Window3::Size(w.in)) {}
-
-  WindowCells cells_;
-  int64_t groups_, batch_, channels_, filters_, source_cells_;  // channels and filters of a group
+  static WindowCells CellsOf(const kernels::Window3& w) {
+    return {w,
+            [&w](size_t i, int64_t at, int64_t tap) { return at * w.strides[i] + tap * w.dilations[i] - w.pads[i]; }};
+  }
 };
 
-class ConvTransposeTerms {
+class ConvTransposeTerms : public WindowTerms {
  public:
   ConvTransposeTerms(const ir::ConvTranspose& op, const Shape& src, const Shape& weights, const Shape& dst)
-      : ConvTransposeTerms(op, kernels::Window3(op.window, src, dst), src, weights) {}
-  int64_t families() const { return batch_ * groups_; }
-  int64_t rows() const { return cells_.positions(); }
-  int64_t columns() const { return filters_; }
-  int64_t k() const { return channels_ * cells_.taps(); }
-  int64_t Output(int64_t family, int64_t row, int64_t column) const {
-    return (family * filters_ + column) * rows() + row;
-  }
+      : WindowTerms(CellsOf(kernels::Window3(op.window, src, dst)), src, op.groups, weights[1]) {}
   int64_t Channel(int64_t /*family*/, int64_t column) const { return column; }
 
-  template <typename F>
-  void Source(int64_t family, int64_t row, F f) const {
-    const int64_t taps = cells_.taps(), first = family * channels_ * source_cells_;
-    cells_.ForEach(row, [&](int64_t tap, int64_t cell) {
-      for (int64_t c = 0; c < channels_; ++c) f(c * taps + tap, cell < 0 ? -1 : first + c * source_cells_ + cell);
-    });
-  }
   template <typename F>
   void Weights(int64_t family, int64_t column, F f) const {
     const int64_t taps = cells_.taps(), count = k(), first = family % groups_ * channels_;
@@ -133,20 +130,12 @@ class ConvTransposeTerms {
 
  private:
   // A tap lands on an output from the source cell that stands a whole number of strides before it.
-  ConvTransposeTerms(const ir::ConvTranspose& op, const kernels::Window3& w, const Shape& src, const Shape& weights)
-      : cells_(w,
-               [&w](size_t i, int64_t at, int64_t tap) {
-                 const int64_t p = at + w.pads[i] - tap * w.dilations[i];
-                 return p < 0 || p % w.strides[i] != 0 ? -1 : p / w.strides[i];
-               }),
-        groups_(op.groups),
-        batch_(src[0]),
-        channels_(src[1] / op.groups),
-        filters_(weights[1]),
-        source_cells_(kernels::Window3::Size(w.in)) {}
-
-  WindowCells cells_;
-  int64_t groups_, batch_, channels_, filters_, source_cells_;  // channels and filters of a group
+  static WindowCells CellsOf(const kernels::Window3& w) {
+    return {w, [&w](size_t i, int64_t at, int64_t tap) -> int64_t {
+              const int64_t p = at + w.pads[i] - tap * w.dilations[i];
+              return p < 0 || p % w.strides[i] != 0 ? -1 : p / w.strides[i];
+            }};
+  }
 };
 
 class MatMulTerms {

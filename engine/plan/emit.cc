@@ -217,17 +217,12 @@ void Builder::EmitReorder(int src, const ir::QuantParams* src_quant, int dst, co
 // --- Constants ---
 
 int Builder::ConstantMemory(ValueId id) {
-  const auto& tensor = value(id).constant;
-  const DataType stored = Stored(id);
-  if (stored != tensor->dtype()) {  // a 16-bit constant operand on f32 arithmetic: widened once, at load
-    auto wide = std::make_shared<Tensor>(DataType::kF32, tensor->shape());
+  std::shared_ptr<const Tensor> tensor = value(id).constant;
+  if (Stored(id) != tensor->dtype()) {  // a 16-bit constant operand on f32 arithmetic: widened once, at load
+    const auto wide = std::make_shared<Tensor>(DataType::kF32, tensor->shape());
     const std::vector<float> values = ToFloat(tensor->view());
     std::copy(values.begin(), values.end(), wide->As<float>().begin());
-    plan_.constants.push_back(wide);
-    plan_.weight_bytes += static_cast<int64_t>(wide->size_bytes());
-    const int buffer = NewBuffer(Storage::kConstant, 0);
-    buffers_[static_cast<size_t>(buffer)].constant = wide->data();
-    return NewMemory(buffer, stored, tensor->shape(), RowMajor(tensor->shape(), stored));
+    tensor = wide;
   }
   const int buffer = NewBuffer(Storage::kConstant, 0);
   buffers_[static_cast<size_t>(buffer)].constant = tensor->data();

@@ -3,20 +3,16 @@
 // all rows.
 #include "engine/plan/lookup_product.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "absl/algorithm/container.h"
 #include "engine/plan/cpu_features.h"
+#include "engine/plan/vnni.h"
 
 namespace precis::plan {
 namespace {
-
-#define PRECIS_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
-#define PRECIS_VNNI_INLINE PRECIS_VNNI __attribute__((always_inline)) inline
 
 constexpr int64_t kVector = 64;   // levels that one product takes
 constexpr int64_t kColumns = 16;  // of one vector of totals
@@ -59,11 +55,6 @@ PRECIS_VNNI_INLINE void Clear(Sum<Group::kWhole>& sum) { sum.of = _mm512_setzero
 template <Group kGroup>
 PRECIS_VNNI_INLINE void Clear(Sum<kGroup>& sum) {
   sum.of = _mm512_setzero_ps();
-}
-
-// _mm512_dpbusd_epi32, for which GCC 14 holds every sum of a loop in two registers, and spills.
-PRECIS_VNNI_INLINE void AddProduct(__m512i& sum, const __m512i& source, const __m512i& weights) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(source), "v"(weights));
 }
 
 // `scales`: one for the vector, or one for each half of it, of two columns.
@@ -158,9 +149,6 @@ void SumRows(int bits, const Tile& tile, int64_t rows, const Take& take) {
   : bits == 2 ? SumRows<2, kGroup>(tile, rows, take)
               : SumRows<1, kGroup>(tile, rows, take);
 }
-
-#undef PRECIS_VNNI_INLINE
-#undef PRECIS_VNNI
 
 // Calls take(k, column, level) for all weights, a few columns at a time, in the order of memory as far as that allows.
 template <typename Take>

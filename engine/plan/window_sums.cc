@@ -3,8 +3,6 @@
 // vectors in registers only where every index is known early.
 #include "engine/plan/window_sums.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -13,12 +11,10 @@
 
 #include "engine/plan/cpu_features.h"
 #include "engine/plan/finish_row.h"
+#include "engine/plan/vnni.h"
 
 namespace precis::plan {
 namespace {
-
-#define PRECIS_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
-#define PRECIS_VNNI_INLINE PRECIS_VNNI __attribute__((always_inline)) inline
 
 constexpr int64_t kLanes = 16;  // of s32 and f32 in a vector
 constexpr int64_t kQuad = 4;    // channels that one product sums
@@ -50,11 +46,6 @@ struct Scales {
 template <size_t kColumns, size_t... kColumn>
 PRECIS_VNNI_INLINE void SetZero(Row<kColumns>& sums, std::index_sequence<kColumn...>) {
   ((sums.of[kColumn] = _mm512_setzero_si512()), ...);
-}
-
-// _mm512_dpbusd_epi32, for which GCC 14 holds every sum of a loop in two registers, and spills.
-PRECIS_VNNI_INLINE void AddProduct(__m512i& sum, const __m512i& source, const __m512i& weights) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(source), "v"(weights));
 }
 
 template <size_t kColumns, size_t... kColumn>
@@ -119,9 +110,6 @@ PRECIS_VNNI void AddChunkOf(const WindowTile& tile, const Operands& operands, fl
   AddChunk<kRows, kColumns>(tile, operands, totals, std::make_index_sequence<kRows>(),
                             std::make_index_sequence<kColumns>());
 }
-
-#undef PRECIS_VNNI_INLINE
-#undef PRECIS_VNNI
 
 template <size_t kColumns, size_t... kRow>
 constexpr std::array<ChunkFunction, kMaxRows> ChunkFunctionsOf(std::index_sequence<kRow...>) {

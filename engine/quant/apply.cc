@@ -84,9 +84,9 @@ std::string DescribeLevels(const WeightPolicy& policy, const Tensor& f32, const 
     noise += d * d;
   }
   const SchemeBits bits = BitsOf(policy.scheme);
-  return absl::StrCat("weights ", SchemeName(policy.scheme),
-                      bits.fewest == bits.most ? "" : absl::StrCat(" of ", policy.bits, " bits"),
-                      noise > 0 ? absl::StrFormat(", %.1f dB", 10 * std::log10(signal / noise)) : ", exact");
+  return absl::StrCat(
+      "weights ", SchemeName(policy.scheme), bits.fewest == bits.most ? "" : absl::StrCat(" of ", policy.bits, " bits"),
+      noise > 0 && signal > 0 ? absl::StrFormat(", %.1f dB", 10 * std::log10(signal / noise)) : ", exact");
 }
 
 class Int8Rewrite {

@@ -27,6 +27,7 @@ class ScaleIndex {
   size_t count() const {
     return static_cast<size_t>(std::max<int64_t>(1, inputs_ == 0 ? 0 : (Chunk(inputs_ - 1) + 1) * Step()));
   }
+
   // visit(element, its scale) for every weight, as they lie in memory.
   template <typename Visit>
   void ForEach(Visit&& visit) const {

@@ -157,6 +157,23 @@ TEST(ApplyPolicyTest, FewerBitsOfWeightsCostAccuracyAndChunksGiveSomeOfItBack) {
   }
 }
 
+TEST(ApplyPolicyTest, WeightsThatLieOnTheLevelsOfTheirSchemeAreTakenAsTheyAre) {
+  const std::pair<WeightScheme, std::vector<float>> cases[] = {
+      {WeightScheme::kTernary, {-1, 0, 1}}, {WeightScheme::kBinary, {-1, 1}}, {WeightScheme::kLog2, {-8, 1, 0, -2, 4}}};
+  for (const auto& [scheme, levels] : cases) {
+    GraphBuilder b(8);
+    const ValueId x = b.Input({4, 64});
+    Tensor weights(DataType::kF32, {64, 16});
+    for (size_t i = 0; i < 64 * 16; ++i)
+      weights.As<float>()[i] = levels[i * 7 % 11 % levels.size()] * (0.013f * static_cast<float>(1 + i % 16));
+    b.Output(b.Node(ir::MatMul{}, {x, b.Constant(std::move(weights))}));
+    Policy policy = kInt8;
+    policy.weights.scheme = scheme;
+    policy.weights.bits = BitsOf(scheme).usual;
+    EXPECT_THAT(Quantized(b.graph(), policy).node(0).precision_note, HasSubstr("exact")) << SchemeName(scheme);
+  }
+}
+
 TEST(ApplyPolicyTest, ScalesOfChunksKeepSignalWhereChannelsDiffer) {
   // Half of K carries weights a hundred times larger than the other half.
   GraphBuilder b(8);
