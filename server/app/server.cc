@@ -54,7 +54,8 @@ void LimitConnectionAge(grpc::ServerBuilder& builder, absl::Duration age, absl::
 
 }  // namespace
 
-Server::Server(const ServerOptions& options) : options_(options) {}
+Server::Server(const ServerOptions& options)
+    : options_(options), shared_memory_(options.system_shared_memory, options.max_message_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
   const double quota = CgroupCpuQuota("");
@@ -87,7 +88,8 @@ absl::Status Server::Listen() {
   PRECIS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
                           MakeServerCredentials(options_.tls));
   PRECIS_ASSIGN_OR_RETURN(metrics_port_, metrics_.Listen(options_.grpc_address, options_.metrics_port));
-  inference_service_ = std::make_unique<InferenceService>(store_.get(), &lifecycle_, &metrics_, options_.control_mode);
+  inference_service_ =
+      std::make_unique<InferenceService>(store_.get(), &lifecycle_, &metrics_, &shared_memory_, options_.control_mode);
   precision_service_ = std::make_unique<PrecisionService>(store_.get(), &lifecycle_, peak_bandwidth_);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();

@@ -60,6 +60,7 @@ class Server {
   Lifecycle lifecycle_;
   HealthBoard health_;
   ServerMetrics metrics_;
+  SharedMemory shared_memory_;
   double peak_bandwidth_ = 0;  // bytes per second
   std::unique_ptr<ModelStore> store_;
   std::unique_ptr<InferenceService> inference_service_;

@@ -126,6 +126,11 @@ void AddNetworkFlags(CLI::App& app, ServerOptions& options, RawFlags& raw) {
       ->type_name("BYTES")
       ->check(CLI::Range(int64_t{1024}, int64_t{2147483647}).description(""))
       ->capture_default_str();
+  app.add_flag(
+         "--system_shared_memory", options.system_shared_memory,
+         "Clients on this machine may give and take tensors in POSIX shared memory (Triton's extension): any client "
+         "may then have this process read and write the objects that its user may")
+      ->group(group);
   const auto seconds = CLI::Range(0.0, 86400.0).description("");
   app.add_option("--max_connection_age", raw.connection_age_seconds,
                  "Clients are told to connect anew after this time, give or take a tenth, so that they spread over the "

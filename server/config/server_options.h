@@ -47,6 +47,7 @@ struct ServerOptions {
   int grpc_port = 8001;     // 0: a free one
   int metrics_port = 8002;  // 0: a free one
   int64_t max_message_bytes = 256 << 20;
+  bool system_shared_memory = false;  // clients on this machine may name POSIX shared memory
   TlsFiles tls;
   absl::Duration max_connection_age = absl::Minutes(5);            // then clients connect anew; infinite: never
   absl::Duration max_connection_grace = absl::InfiniteDuration();  // for the calls of such a connection

@@ -6,14 +6,17 @@
 
 namespace precis::server {
 
-UnaryInferCall::UnaryInferCall(const InferContext& context, grpc::CallbackServerContext* call,
-                               grpc::ByteBuffer* request, grpc::ByteBuffer* reply)
-    : execution_(context, ReplyKind::kUnary) {
-  execution_.Start(request, absl::FromChrono(call->deadline()),
-                   [this, reply](absl::Status status, grpc::ByteBuffer bytes) {
+grpc::ServerUnaryReactor* StartUnaryInfer(const InferContext& context, grpc::CallbackServerContext* call,
+                                          grpc::ByteBuffer* request, grpc::ByteBuffer* reply) {
+  grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
+  auto* const execution = new InferExecution(context, ReplyKind::kUnary, [call] { return call->IsCancelled(); });
+  execution->Start(request, absl::FromChrono(call->deadline()),
+                   [execution, reactor, reply](absl::Status status, grpc::ByteBuffer bytes) {
                      reply->Swap(&bytes);
-                     Finish(ToGrpcStatus(status));
+                     reactor->Finish(ToGrpcStatus(status));
+                     delete execution;
                    });
+  return reactor;
 }
 
 StreamInferCall::StreamInferCall(const InferContext& context, absl::Time deadline)
@@ -55,7 +58,7 @@ void StreamInferCall::OnReadDone(bool ok) {
       request.Swap(&request_);
       items_.push_back(std::make_unique<Item>(context_));
       item = items_.back().get();
-      if (broken_) item->execution.Cancel();
+      if (broken_) item->cancelled = true;
     } else {
       no_more_reads_ = true;
     }
@@ -90,7 +93,7 @@ void StreamInferCall::OnWriteDone(bool ok) {
 void StreamInferCall::OnCancel() {
   absl::MutexLock lock(&mutex_);
   broken_ = true;
-  for (const auto& item : items_) item->execution.Cancel();
+  for (const auto& item : items_) item->cancelled = true;
 }
 
 }  // namespace precis::server

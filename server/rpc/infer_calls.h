@@ -1,8 +1,9 @@
 #ifndef PRECIS_SERVER_RPC_INFER_CALLS_H_
 #define PRECIS_SERVER_RPC_INFER_CALLS_H_
 
-// The reactors of ModelInfer and ModelStreamInfer. Both delete themselves when gRPC is done with them.
+// ModelInfer and ModelStreamInfer on gRPC's callback API.
 
+#include <atomic>
 #include <deque>
 #include <memory>
 
@@ -14,21 +15,13 @@
 
 namespace precis::server {
 
-class UnaryInferCall final : public grpc::ServerUnaryReactor {
- public:
-  // Answers into `reply`, then finishes.
-  UnaryInferCall(const InferContext& context, grpc::CallbackServerContext* call, grpc::ByteBuffer* request,
-                 grpc::ByteBuffer* reply);
-
-  void OnCancel() override { execution_.Cancel(); }
-  void OnDone() override { delete this; }
-
- private:
-  InferExecution execution_;
-};
+// Answers into `reply` and finishes the call by its default reactor, whose end gRPC handles on the thread that sent the reply: a
+// reactor of our own would cost every request the way to another thread.
+grpc::ServerUnaryReactor* StartUnaryInfer(const InferContext& context, grpc::CallbackServerContext* call,
+                                          grpc::ByteBuffer* request, grpc::ByteBuffer* reply);
 
 // Requests run at the same time, up to kMaxOutstanding; replies keep the requests' order. Ends when the client has sent all
-// and has every reply.
+// and has every reply. Deletes itself when gRPC is done with it.
 class StreamInferCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   // More than a client needs to keep every worker busy; when reached, reading stops until a reply is written.
@@ -43,7 +36,9 @@ class StreamInferCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, g
 
  private:
   struct Item {
-    explicit Item(const InferContext& context) : execution(context, ReplyKind::kStream) {}
+    explicit Item(const InferContext& context)
+        : execution(context, ReplyKind::kStream, [this] { return cancelled.load(std::memory_order_relaxed); }) {}
+    std::atomic<bool> cancelled{false};
     InferExecution execution;
     grpc::ByteBuffer reply;
     bool answered = false;

@@ -52,10 +52,11 @@ absl::StatusOr<uint64_t> CountParameter(const inference::ModelInferRequest& requ
 
 }  // namespace
 
-InferExecution::InferExecution(const InferContext& context, ReplyKind kind)
+InferExecution::InferExecution(const InferContext& context, ReplyKind kind, std::function<bool()> cancelled)
     : context_(context),
       kind_(kind),
       received_(absl::Now()),
+      cancelled_(std::move(cancelled)),
       request_(google::protobuf::Arena::CreateMessage<inference::ModelInferRequest>(&arena_)) {}
 
 void InferExecution::Start(grpc::ByteBuffer* request, absl::Time deadline, Done done) {
@@ -81,11 +82,13 @@ absl::Status InferExecution::Prepare(grpc::ByteBuffer* request, Job* job) {
   pinned_ = true;
   pin_->metrics->AddInflight(1);
   PRECIS_RETURN_IF_ERROR(ReadParameters(job));
+  PRECIS_RETURN_IF_ERROR(context_.shared_memory->ReadInputs(request_));
   PRECIS_ASSIGN_OR_RETURN(inputs_, DecodeInputs(*request_, pin_->signature));
+  PRECIS_ASSIGN_OR_RETURN(shared_outputs_, context_.shared_memory->TakeOutputs(request_));
   PRECIS_ASSIGN_OR_RETURN(wanted_, RequestedOutputs(*request_, pin_->signature));
   job->inputs = std::move(inputs_.views);
   job->batch_size = inputs_.batch_size;
-  job->cancelled = [this] { return cancelled_.load(std::memory_order_relaxed); };
+  job->cancelled = std::move(cancelled_);
   return absl::OkStatus();
 }
 
@@ -122,6 +125,9 @@ void InferExecution::OnResult(JobResult result) {
     sample = TakeDriftSample(std::move(shadows_), pin_->signature, result.outputs, request_);
   }
   DescribeOutputs(result.outputs, wanted_, pin_->signature, &header);
+  if (absl::Status status = WriteSharedOutputs(shared_outputs_, wanted_, &result.outputs, &header); !status.ok()) {
+    return Answer(std::move(status), grpc::ByteBuffer(), absl::Now() - received_);
+  }
   grpc::ByteBuffer reply = MakeReply(header, std::move(result.outputs), wanted_, kind_);
   const absl::Time end = absl::Now();
   const StageTimes times = {.total = end - received_,

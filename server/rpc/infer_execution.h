@@ -3,8 +3,8 @@
 
 // One inference from the request's bytes to the reply's bytes, for the unary and the streaming call alike.
 
-#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -19,6 +19,7 @@
 #include "server/models/model_store.h"
 #include "server/rpc/infer_reply.h"
 #include "server/rpc/lifecycle.h"
+#include "server/rpc/shared_memory.h"
 #include "server/rpc/tensor_codec.h"
 
 namespace precis::server {
@@ -28,6 +29,7 @@ struct InferContext {
   ModelStore* store = nullptr;
   Lifecycle* lifecycle = nullptr;
   ServerMetrics* metrics = nullptr;
+  const SharedMemory* shared_memory = nullptr;
 };
 
 class InferExecution {
@@ -35,14 +37,12 @@ class InferExecution {
   // The status of the inference, and its reply: for a stream also when it failed.
   using Done = absl::AnyInvocable<void(absl::Status, grpc::ByteBuffer)>;
 
-  InferExecution(const InferContext& context, ReplyKind kind);
+  // `cancelled`: the client has gone, and the inference does not run if it has not begun. Called on any thread before `done`.
+  InferExecution(const InferContext& context, ReplyKind kind, std::function<bool()> cancelled);
 
   // Once. Takes the bytes out of `request`. Calls `done` once, on this or another thread, maybe before it returns; this
   // object is not touched after that and lives at least until then.
   void Start(grpc::ByteBuffer* request, absl::Time deadline, Done done);
-
-  // The client has gone: the inference does not run if it has not begun. Thread-safe; any time before destruction.
-  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
  private:
   absl::Status Prepare(grpc::ByteBuffer* request, Job* job);
@@ -57,7 +57,7 @@ class InferExecution {
   const InferContext context_;
   const ReplyKind kind_;
   const absl::Time received_;
-  std::atomic<bool> cancelled_{false};
+  std::function<bool()> cancelled_;
   bool entered_ = false;
   google::protobuf::Arena arena_;
   inference::ModelInferRequest* const request_;  // on the arena
@@ -66,6 +66,7 @@ class InferExecution {
   std::vector<ShadowRun> shadows_;  // for most requests empty
   DecodedInputs inputs_;
   std::vector<size_t> wanted_;
+  std::vector<SharedSpan> shared_outputs_;  // where each of the wanted is, or empty
   Done done_;
 };
 

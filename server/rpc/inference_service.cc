@@ -58,8 +58,9 @@ absl::Status FillMetadata(const ModelStore& store, const inference::ModelMetadat
 
 }  // namespace
 
-InferenceService::InferenceService(ModelStore* store, Lifecycle* lifecycle, ServerMetrics* metrics, ControlMode mode)
-    : store_(store), context_{store, lifecycle, metrics}, mode_(mode) {}
+InferenceService::InferenceService(ModelStore* store, Lifecycle* lifecycle, ServerMetrics* metrics,
+                                   SharedMemory* shared_memory, ControlMode mode)
+    : store_(store), shared_memory_(shared_memory), context_{store, lifecycle, metrics, shared_memory}, mode_(mode) {}
 
 grpc::ServerUnaryReactor* InferenceService::ServerLive(grpc::CallbackServerContext* call,
                                                        const inference::ServerLiveRequest*,
@@ -90,6 +91,7 @@ grpc::ServerUnaryReactor* InferenceService::ServerMetadata(grpc::CallbackServerC
   response->set_name("precis");
   response->set_version(PRECIS_VERSION);
   for (const char* extension : kExtensions) response->add_extensions(extension);
+  if (shared_memory_->allowed()) response->add_extensions("system_shared_memory");
   return Reply(call, absl::OkStatus());
 }
 
@@ -161,10 +163,51 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryModelUnload(
   return reactor;
 }
 
+grpc::ServerUnaryReactor* InferenceService::SystemSharedMemoryStatus(
+    grpc::CallbackServerContext* call, const inference::SystemSharedMemoryStatusRequest* request,
+    inference::SystemSharedMemoryStatusResponse* response) {
+  const auto regions = shared_memory_->List(request->name());
+  if (!regions.ok()) return Reply(call, regions.status());
+  for (const auto& [name, region] : *regions) {
+    auto& status = (*response->mutable_regions())[name];
+    status.set_name(name);
+    status.set_key(region->key());
+    status.set_offset(region->offset());
+    status.set_byte_size(region->byte_size());
+  }
+  return Reply(call, absl::OkStatus());
+}
+
+grpc::ServerUnaryReactor* InferenceService::SystemSharedMemoryRegister(
+    grpc::CallbackServerContext* call, const inference::SystemSharedMemoryRegisterRequest* request,
+    inference::SystemSharedMemoryRegisterResponse*) {
+  return Reply(call,
+               shared_memory_->Register(request->name(), request->key(), request->offset(), request->byte_size()));
+}
+
+grpc::ServerUnaryReactor* InferenceService::SystemSharedMemoryUnregister(
+    grpc::CallbackServerContext* call, const inference::SystemSharedMemoryUnregisterRequest* request,
+    inference::SystemSharedMemoryUnregisterResponse*) {
+  return Reply(call, shared_memory_->Unregister(request->name()));
+}
+
+// There is no GPU here and so never a region of one. Clients of Triton that use shared memory ask for both kinds all the same.
+grpc::ServerUnaryReactor* InferenceService::CudaSharedMemoryStatus(grpc::CallbackServerContext* call,
+                                                                   const inference::CudaSharedMemoryStatusRequest*,
+                                                                   inference::CudaSharedMemoryStatusResponse*) {
+  return Reply(call, shared_memory_->CheckAllowed());
+}
+
+grpc::ServerUnaryReactor* InferenceService::CudaSharedMemoryUnregister(
+    grpc::CallbackServerContext* call, const inference::CudaSharedMemoryUnregisterRequest*,
+    inference::CudaSharedMemoryUnregisterResponse*) {
+  return Reply(call, shared_memory_->CheckAllowed());
+}
+
 grpc::ServerUnaryReactor* InferenceService::ModelInfer(grpc::CallbackServerContext* call,
                                                        const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
   // gRPC keeps the request for this call alone: its bytes may be taken.
-  return new UnaryInferCall(context_, call, const_cast<grpc::ByteBuffer*>(request), response);
+  return StartUnaryInfer(context_, call, const_cast<grpc::ByteBuffer*>(request), response);
 }
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* InferenceService::ModelStreamInfer(

@@ -30,7 +30,8 @@ using All = S::WithCallbackMethod_SystemSharedMemoryStatus<S::WithCallbackMethod
 class InferenceService final : public wire::All {
  public:
   // All outlive the service. `mode` decides whether the repository RPCs may change anything.
-  InferenceService(ModelStore* store, Lifecycle* lifecycle, ServerMetrics* metrics, ControlMode mode);
+  InferenceService(ModelStore* store, Lifecycle* lifecycle, ServerMetrics* metrics, SharedMemory* shared_memory,
+                   ControlMode mode);
 
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext* call, const inference::ServerLiveRequest* request,
                                        inference::ServerLiveResponse* response) override;
@@ -59,6 +60,22 @@ class InferenceService final : public wire::All {
                                                   const inference::RepositoryModelUnloadRequest* request,
                                                   inference::RepositoryModelUnloadResponse* response) override;
 
+  grpc::ServerUnaryReactor* SystemSharedMemoryStatus(grpc::CallbackServerContext* call,
+                                                     const inference::SystemSharedMemoryStatusRequest* request,
+                                                     inference::SystemSharedMemoryStatusResponse* response) override;
+  grpc::ServerUnaryReactor* SystemSharedMemoryRegister(
+      grpc::CallbackServerContext* call, const inference::SystemSharedMemoryRegisterRequest* request,
+      inference::SystemSharedMemoryRegisterResponse* response) override;
+  grpc::ServerUnaryReactor* SystemSharedMemoryUnregister(
+      grpc::CallbackServerContext* call, const inference::SystemSharedMemoryUnregisterRequest* request,
+      inference::SystemSharedMemoryUnregisterResponse* response) override;
+  grpc::ServerUnaryReactor* CudaSharedMemoryStatus(grpc::CallbackServerContext* call,
+                                                   const inference::CudaSharedMemoryStatusRequest* request,
+                                                   inference::CudaSharedMemoryStatusResponse* response) override;
+  grpc::ServerUnaryReactor* CudaSharedMemoryUnregister(
+      grpc::CallbackServerContext* call, const inference::CudaSharedMemoryUnregisterRequest* request,
+      inference::CudaSharedMemoryUnregisterResponse* response) override;
+
   grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext* call, const grpc::ByteBuffer* request,
                                        grpc::ByteBuffer* response) override;
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ModelStreamInfer(
@@ -68,6 +85,7 @@ class InferenceService final : public wire::All {
   absl::Status CheckMayChange(const std::string& repository) const;
 
   ModelStore* const store_;
+  SharedMemory* const shared_memory_;
   const InferContext context_;
   const ControlMode mode_;
 };

@@ -159,9 +159,6 @@ absl::Status CheckInputNames(const inference::ModelInferRequest& request, const 
     if (std::none_of(signature.inputs.begin(), signature.inputs.end(), known)) {
       return BadInput(input.name(), "the model has no such input");
     }
-    if (input.parameters().contains("shared_memory_region")) {
-      return absl::UnimplementedError(absl::StrCat("input ", Quoted(input.name()), ": shared memory"));
-    }
   }
   if (request.raw_input_contents_size() > 0 && request.raw_input_contents_size() != request.inputs_size()) {
     return absl::InvalidArgumentError(absl::StrCat(request.raw_input_contents_size(),
@@ -212,9 +209,7 @@ absl::StatusOr<std::vector<size_t>> RequestedOutputs(const inference::ModelInfer
   }
   for (const auto& output : request.outputs()) {
     const auto bad = [&](absl::string_view what) { return absl::StrCat("output ", Quoted(output.name()), ": ", what); };
-    for (const char* parameter : {"shared_memory_region", "classification"}) {
-      if (output.parameters().contains(parameter)) return absl::UnimplementedError(bad(parameter));
-    }
+    if (output.parameters().contains("classification")) return absl::UnimplementedError(bad("classification"));
     const auto it = std::find_if(signature.outputs.begin(), signature.outputs.end(),
                                  [&](const WireTensor& t) { return t.name == output.name(); });
     if (it == signature.outputs.end()) return absl::InvalidArgumentError(bad("the model has no such output"));

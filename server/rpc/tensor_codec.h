@@ -25,11 +25,11 @@ struct DecodedInputs {
   int64_t batch_size = 1;  // dimension 0 when the model batches
 };
 
-// Errors: InvalidArgument naming the input, what was expected and what came; Unimplemented for shared memory.
+// Errors: InvalidArgument naming the input, what was expected and what came.
 absl::StatusOr<DecodedInputs> DecodeInputs(const inference::ModelInferRequest& request, const Signature& signature);
 
 // Indices of the outputs that the request asks for, in its order; all of them when it names none.
-// Errors: InvalidArgument for an unknown output or one asked for twice; Unimplemented for shared memory or classification.
+// Errors: InvalidArgument for an unknown output or one asked for twice; Unimplemented for classification.
 absl::StatusOr<std::vector<size_t>> RequestedOutputs(const inference::ModelInferRequest& request,
                                                      const Signature& signature);
 

@@ -1,5 +1,6 @@
 """KServe-v2 requests from the Python tritonclient: sync, asynchronous and streaming, right and wrong."""
 import asyncio
+import os
 import queue
 import unittest
 from pathlib import Path
@@ -9,9 +10,9 @@ import numpy as np
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 from tritonclient.grpc import service_pb2, service_pb2_grpc
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException, shared_memory
 
-from networks import Classifier, add_model, two_inputs_file
+from networks import CLASSES, Classifier, add_model, two_inputs_file
 from precisd import ServerTest
 
 TOLERANCE = dict(rtol=1e-4, atol=1e-5)
@@ -223,6 +224,70 @@ class InferenceTest(ServerTest):
         for call in (self.client.get_system_shared_memory_status, self.client.get_cuda_shared_memory_status,
                      self.client.get_trace_settings, self.client.get_log_settings):
             self.expect_status("UNIMPLEMENTED", call)
+        tensor = triton.InferInput("image", list(Classifier.images(1).shape), "FP32")
+        tensor.set_shared_memory("region", 64)
+        self.assertIn("--system_shared_memory", self.expect_status("UNIMPLEMENTED", self.client.infer, "classifier", [tensor]))
+
+
+class SharedMemoryTest(ServerTest):
+    """Tensors in the system's shared memory, by Triton's own client."""
+    flags = ("--system_shared_memory",)
+    classifier = Classifier()
+
+    @classmethod
+    def build(cls, repository: Path) -> None:
+        add_model(repository, "classifier", cls.classifier.file())
+
+    def setUp(self):
+        self.client = triton.InferenceServerClient(self.server.target)
+        self.addCleanup(self.client.close)
+        self.addCleanup(self.client.unregister_system_shared_memory)
+
+    def region(self, name: str, size: int):
+        """A registered object of `size` bytes, gone with the test."""
+        handle = shared_memory.create_shared_memory_region(name, f"/precis_e2e_{os.getpid()}_{name}", size)
+        self.addCleanup(shared_memory.destroy_shared_memory_region, handle)
+        self.client.register_system_shared_memory(name, f"/precis_e2e_{os.getpid()}_{name}", size)
+        return handle
+
+    def test_answers_from_and_into_shared_memory(self):
+        images = Classifier.images(2)
+        source, target = self.region("source", images.nbytes), self.region("target", 2 * CLASSES * 4)
+        shared_memory.set_shared_memory_region(source, [images])
+        tensor = triton.InferInput("image", list(images.shape), "FP32")
+        tensor.set_shared_memory("source", images.nbytes)
+        output = triton.InferRequestedOutput("logits")
+        output.set_shared_memory("target", 2 * CLASSES * 4)
+        result = self.client.infer("classifier", [tensor], outputs=[output])
+        self.assertEqual(list(result.get_output("logits").shape), [2, CLASSES])
+        self.assertEqual(result.get_output("logits").parameters["shared_memory_region"].string_param, "target")
+        logits = shared_memory.get_contents_as_numpy(target, np.float32, [2, CLASSES])
+        np.testing.assert_allclose(logits, self.classifier.expected(images), **TOLERANCE)
+        inline = self.client.infer("classifier", [tensor])  # the input there, the output in the message
+        np.testing.assert_array_equal(inline.as_numpy("logits"), logits)
+
+    def test_status_names_what_is_registered(self):
+        self.region("one", 64)
+        status = self.client.get_system_shared_memory_status("one").regions["one"]
+        self.assertEqual((status.key, status.offset, status.byte_size), (f"/precis_e2e_{os.getpid()}_one", 0, 64))
+        self.client.unregister_system_shared_memory("one")
+        self.assertEqual(len(self.client.get_system_shared_memory_status().regions), 0)
+        self.assertIn("system_shared_memory", self.client.get_server_metadata().extensions)
+
+    def test_an_object_that_shrinks_fails_its_requests_and_no_other(self):
+        images = Classifier.images(1)
+        source = self.region("source", images.nbytes)
+        shared_memory.set_shared_memory_region(source, [images])
+        tensor = triton.InferInput("image", list(images.shape), "FP32")
+        tensor.set_shared_memory("source", images.nbytes)
+        self.client.infer("classifier", [tensor])
+        os.truncate(f"/dev/shm/precis_e2e_{os.getpid()}_source", 16)
+        with self.assertRaises(InferenceServerException) as raised:
+            self.client.infer("classifier", [tensor])
+        self.assertEqual(raised.exception.status(), "StatusCode.FAILED_PRECONDITION")
+        self.assertIn("shorter", raised.exception.message())
+        result = self.client.infer("classifier", [image_input(images)])
+        np.testing.assert_allclose(result.as_numpy("logits"), self.classifier.expected(images), **TOLERANCE)
 
 
 if __name__ == "__main__":

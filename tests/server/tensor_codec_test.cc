@@ -167,14 +167,9 @@ TEST(TensorCodecTest, RefusesIntegersThatDoNotFit) {
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
 }
 
-TEST(TensorCodecTest, DoesNotImplementSharedMemoryOrClassification) {
-  const auto input = Request(R"(inputs { name: "x" datatype: "FP32" shape: [1]
-                                         parameters { key: "shared_memory_region" value { string_param: "r" } } })");
-  EXPECT_TRUE(absl::IsUnimplemented(DecodeInputs(input, OneInput(DataType::kF32)).status()));
-  for (const std::string parameter : {"shared_memory_region", "classification"}) {
-    const auto output = Request("outputs { name: 'out' parameters { key: '" + parameter + "' value {} } }");
-    EXPECT_TRUE(absl::IsUnimplemented(RequestedOutputs(output, TwoInputs()).status())) << parameter;
-  }
+TEST(TensorCodecTest, DoesNotImplementClassification) {
+  const auto output = Request("outputs { name: 'out' parameters { key: 'classification' value {} } }");
+  EXPECT_TRUE(absl::IsUnimplemented(RequestedOutputs(output, TwoInputs()).status()));
 }
 
 TEST(TensorCodecTest, GivesTheOutputsThatAreAskedForInThatOrder) {
