@@ -11,6 +11,9 @@ import setting
 
 MODEL, SHAPE, VARIANT = "mobilenet_v2", "1,3,224,224", "int8"
 CLIENTS, CLIENTS_OF_BATCHES = 4, 8
+# What is served for the comparison with the engine alone: network and variant.
+SERVED = (("mobilenet_v2", "int8"), ("mobilenet_v2", "fp32"), ("minilm_l6", "int8"), ("resnet50", "int8"), ("bert_base", "int8"))
+RANDOM_SAMPLES = 16
 BATCHING = """max_batch_size: 4
 dynamic_batching { }
 input { name: "input" data_type: TYPE_FP32 dims: [3, 224, 224] }
@@ -47,10 +50,10 @@ def served(address, model, *flags, clients=CLIENTS, core=None):
             return float(row["Inferences/Second"]), float(row["p50 latency"]) / 1e3
 
 
-def engine(calibration, cores):
+def engine(calibration, cores, model=MODEL, variant=VARIANT, shape=SHAPE):
     """Items per second of one process per core, one thread each, all at once."""
-    command = [setting.DEV, "run", "precis_bench", f"--model={setting.speed_model(MODEL)}", f"--variant={VARIANT}", "--threads=1", "--batch=1",
-               f"--input_shape={SHAPE}", f"--calibration={calibration}", "--seconds=4", "--json"]
+    command = [setting.DEV, "run", "precis_bench", f"--model={setting.speed_model(model)}", f"--variant={variant}", "--threads=1", "--batch=1",
+               f"--input_shape={shape}", f"--calibration={calibration}", "--seconds=4", "--json"]
     runs = [subprocess.Popen(setting.on_core(core, command), stdout=subprocess.PIPE, text=True) for core in cores]
     outputs = [run.communicate()[0] for run in runs]
     if any(run.returncode for run in runs):
@@ -81,7 +84,56 @@ def measure(options):
         ("Precis", "median ms", "engine alone, a process per core", "of engine", "Triton + OpenVINO", "median ms", "of Triton"),
         [(f"{setting.median(record['precis']):.0f}", f"{setting.median(record['precis_ms']):.1f}", f"{setting.median(record['engine']):.0f}",
           f"{of('engine'):.2f}", f"{setting.median(record['triton']):.0f}", f"{setting.median(record['triton_ms']):.1f}", f"{of('triton'):.2f}")])
+    record["networks"] = measure_networks(options)
     record["apart"] = measure_apart(options)
+    return record
+
+
+def network(model, shape):
+    """A folder that serves the network, its calibration samples, and perf_analyzer's words for its inputs."""
+    import accuracy
+    import numpy as np
+    import onnx
+    path = setting.speed_model(model)
+    weights = path.replace(".onnx", ".bin")
+    folder = f"{setting.WORK}/throughput/networks"
+    calibration = setting.add_model(folder, model, [path, *([weights] if os.path.exists(weights) else [])])
+    graph = onnx.load(path, load_external_data=False).graph
+    initial = {tensor.name for tensor in graph.initializer}
+    inputs = [value.name for value in graph.input if value.name not in initial]
+    if model == "minilm_l6":
+        shutil.copyfile(f"{accuracy.minilm_calibration()}/pairs.npz", f"{calibration}/pairs.npz")
+    elif model == "mobilenet_v2":
+        shutil.copyfile(f"{accuracy.image_calibration(model)}/input.npy", f"{calibration}/input.npy")
+    elif not os.listdir(calibration):  # networks with untrained weights
+        dims = [int(dim) for dim in shape.split(",")]
+        samples = np.random.default_rng(1).standard_normal((RANDOM_SAMPLES, *dims[1:]), dtype=np.float32)
+        np.save(f"{calibration}/{inputs[0]}.npy", samples)
+    return folder, calibration, ["--input-data", "zero", *(word for name in inputs for word in ("--shape", f"{name}:{shape}"))]
+
+
+def measure_networks(options):
+    """How much of the engine's rate reaches clients on the same cores, through TCP and through shared memory."""
+    import speed
+    rows, record = [], {}
+    for model, variant in SERVED:
+        if not options.wants(model):
+            continue
+        shape = speed.MODELS[model]
+        folder, calibration, words = network(model, shape)
+        runs = []
+        for turn in range(options.rounds):
+            setting.say(f"throughput: {model} {variant}, round {turn + 1} of {options.rounds}")
+            alone = engine(calibration, os.sched_getaffinity(0), model, variant, shape)
+            with setting.server(folder, f"--load={model}@{variant}", "--system_shared_memory") as address:
+                tcp, _ = served(address, f"{model}@{variant}", *words)
+                shared, _ = served(address, f"{model}@{variant}", *words, "--shared-memory", "system", "--output-shared-memory-size", "1048576")
+            runs.append((alone, tcp, shared))
+        record[f"{model} {variant}"] = runs
+        rows.append((model, variant, *(f"{setting.median([run[i] for run in runs]):.0f}" for i in range(3)),
+                     *(f"{setting.median([run[i] / run[0] for run in runs]):.2f}" for i in (1, 2))))
+    setting.print_table(f"{CLIENTS} perf_analyzer clients on the server's own {len(os.sched_getaffinity(0))} cores, inferences per second",
+                        ("network", "variant", "engine alone", "by TCP", "by shared memory", "of engine", "of engine"), rows)
     return record
 
 
