@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
 #include "engine/plan/cpu_features.h"
 #include "engine/plan/vnni.h"
 
@@ -17,7 +18,6 @@ namespace {
 constexpr int64_t kVector = 64;   // levels that one product takes
 constexpr int64_t kColumns = 16;  // of one vector of totals
 constexpr int64_t kMaxLevels = 16;
-constexpr int64_t kMaxRows = 8;
 constexpr int64_t kAhead = int64_t{32} << 10;  // bytes of indices that are on their way
 
 // How much of K shares a scale: all of it, or no more than a vector.
@@ -93,6 +93,7 @@ PRECIS_VNNI void SumTile(const Tile& t, TotalOf<kGroup> (*totals)[2]) {
 #pragma GCC unroll 4
     for (size_t row = 0; row < kRows; ++row) Clear(sums[row][c]);
   }
+  _mm_prefetch(reinterpret_cast<const uint8_t*>(t.header) + kAhead, _MM_HINT_T1);
   const uint8_t *source = t.source, *indices = t.indices;
   const float* scales = t.scales;
   for (int64_t block = 0; block < t.blocks; ++block) {
@@ -150,18 +151,6 @@ void SumRows(int bits, const Tile& tile, int64_t rows, const Take& take) {
               : SumRows<1, kGroup>(tile, rows, take);
 }
 
-// Calls take(k, column, level) for all weights, a few columns at a time, in the order of memory as far as that allows.
-template <typename Take>
-void ForEachLevel(const LevelMatrix& weights, const Take& take) {
-  for (int64_t first = 0; first < weights.n; first += kColumns) {
-    const int64_t last = std::min(first + kColumns, weights.n);
-    for (int64_t k = 0; k < weights.k; ++k) {
-      for (int64_t column = first; column < last; ++column)
-        take(k, column, weights.levels[k * weights.k_stride + column * weights.n_stride]);
-    }
-  }
-}
-
 // The levels that a column takes, ascending; the rest of its table is 0.
 struct Table {
   std::array<int8_t, kMaxLevels> levels{};
@@ -205,22 +194,10 @@ int64_t MostLevels(const LevelMatrix& weights) {
   return among_some > kMaxLevels ? among_some : most(weights);
 }
 
-// What makes a u8 level of an s8 one.
-constexpr int32_t kMovedBy = 128;
-
-// The source's rows as u8 levels, each followed by zeros.
-void PadRows(DataType type, const uint8_t* from, int64_t rows, int64_t k, int64_t padded_k, uint8_t* to) {
-  const auto moved_by = static_cast<uint8_t>(type == DataType::kS8 ? kMovedBy : 0);
-  for (int64_t row = 0; row < rows; ++row, from += k, to += padded_k) {
-    for (int64_t i = 0; i < k; ++i) to[i] = static_cast<uint8_t>(from[i] + moved_by);
-    std::memset(to + k, 0, static_cast<size_t>(padded_k - k));
-  }
-}
-
 }  // namespace
 
 std::optional<LookupProduct> LookupProduct::Of(int64_t rows, const LevelMatrix& weights, int64_t group) {
-  if (!CpuHasAvx512Vnni() || rows > kMaxRows || group % (kVector / 2) != 0) return std::nullopt;
+  if (!CpuHasAvx512Vnni() || rows > kMaxFewRows || group % (kVector / 2) != 0) return std::nullopt;
   const int64_t most_levels = MostLevels(weights);
   if (most_levels > kMaxLevels) return std::nullopt;
   LookupProduct product;
@@ -246,6 +223,8 @@ int64_t LookupProduct::scale_bytes() const {
 int64_t LookupProduct::pair_bytes() const {
   return static_cast<int64_t>(sizeof(PairHeader)) + scale_bytes() + blocks_ * 2 * kVector;
 }
+
+std::string LookupProduct::implementation() const { return absl::StrCat("lookup", bits_, ":avx512_core_vnni"); }
 
 int64_t LookupProduct::packed_bytes() const { return (columns_ + 1) / 2 * pair_bytes(); }
 
@@ -275,7 +254,7 @@ void LookupProduct::Pack(const LevelMatrix& weights, const std::vector<float>& s
 
 kernels::Kernel LookupProduct::Product(DataType source, int32_t zero_point, const QuantizedOperand& y,
                                        bool relu) const {
-  const int64_t zero = group_ != 0 ? 0 : zero_point + (source == DataType::kS8 ? kMovedBy : 0);
+  const int64_t zero = group_ != 0 ? 0 : zero_point + MovedBy(source);
   return [*this, source, zero, finish = Finish(y, relu)](std::span<const TensorView> in,
                                                          std::span<const kernels::MutableTensorView> out) {
     const auto* levels = static_cast<const uint8_t*>(in[0].data);
@@ -289,7 +268,7 @@ kernels::Kernel LookupProduct::Product(DataType source, int32_t zero_point, cons
 #pragma omp parallel for schedule(static)
     for (int64_t first = 0; first < columns_; first += kColumns) {
       const int64_t count = std::min(kColumns, columns_ - first);
-      alignas(64) float totals[kMaxRows * kColumns] = {};
+      alignas(64) float totals[kMaxFewRows * kColumns] = {};
       for (int64_t c = 0; c < count; c += 2) {
         const uint8_t* pair = packed + (first + c) / 2 * pair_bytes();
         const uint8_t* pair_scales = pair + sizeof(PairHeader);

@@ -7,19 +7,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/kernels/kernel.h"
+#include "engine/plan/few_rows.h"
 #include "engine/plan/finish_row.h"
 
 namespace precis::plan {
-
-// A matrix of s8 levels, [k][n] with any strides.
-struct LevelMatrix {
-  const int8_t* levels = nullptr;
-  int64_t k = 0, n = 0;
-  int64_t k_stride = 1, n_stride = 1;
-};
 
 class LookupProduct {
  public:
@@ -40,6 +35,7 @@ class LookupProduct {
   kernels::Kernel Product(DataType source, int32_t zero_point, const QuantizedOperand& y, bool relu) const;
 
   int bits() const { return bits_; }
+  std::string implementation() const;
 
  private:
   bool ReadsAsItIs(DataType source) const { return source == DataType::kU8 && padded_k_ == k_; }

@@ -9,6 +9,7 @@
 #include "engine/plan/chunked_sum.h"
 #include "engine/plan/lookup_product.h"
 #include "engine/plan/post_ops.h"
+#include "engine/plan/streamed_product.h"
 
 namespace precis::plan {
 namespace {
@@ -70,7 +71,14 @@ class MatMulLowering : public ChunkedNode {
     if (sa.size() < 2 || sw.size() < 2 || !TypesFit()) return absl::UnimplementedError("");
     const bool constant = b_.graph().IsConstant(w) && sw.size() == 2;
     const std::vector<Chunk> chunks = constant ? ChunksOf(b_.value(w), sa.back()) : std::vector<Chunk>();
-    if (const auto lookup = constant ? FitLookup(chunks) : std::nullopt) return EmitLookup(*lookup, chunks);
+    if (constant) {
+      const auto streamed = Fit<StreamedProduct>(chunks);
+      const auto lookup = Fit<LookupProduct>(chunks);
+      // At as many bits a table is read faster than groups are, and slower where there are groups.
+      if (lookup && (!streamed || lookup->bits() < streamed->bits() + (chunks.empty() ? 1 : 0)))
+        return EmitPacked(*lookup, chunks);
+      if (streamed) return EmitPacked(*streamed, chunks);
+    }
     if (!chunks.empty()) {
       ChooseOperands(constant, /*strided=*/true);
       FoldZeroPoint(chunks.size());
@@ -132,8 +140,9 @@ class MatMulLowering : public ChunkedNode {
     return op_.transpose_b ? LevelMatrix{matrix.levels, matrix.n, matrix.k, 1, matrix.k_stride} : matrix;
   }
 
-  // A kernel that looks the weights up, for a product of few rows whose weights take few levels.
-  std::optional<LookupProduct> FitLookup(const std::vector<Chunk>& chunks) const {
+  // A kernel of ours for a product of few rows whose weights take few levels.
+  template <typename Product>
+  std::optional<Product> Fit(const std::vector<Chunk>& chunks) const {
     const ir::Value &src = b_.value(n_.inputs[0]), &w = b_.value(n_.inputs[1]);
     const ir::ValueId bias = b_.graph().Input(id_, 2);
     if (!IsInt8(src.dtype) || op_.transpose_a || !FitsCollapsed()) return std::nullopt;
@@ -143,10 +152,11 @@ class MatMulLowering : public ChunkedNode {
     if (bias != ir::kNoValue && (!b_.graph().IsConstant(bias) || b_.value(bias).shape != Shape{matrix.n}))
       return std::nullopt;
     if (QuantizedWeights(b_.graph()) < kCachedWeights) return std::nullopt;
-    return LookupProduct::Of(NumElements(src.shape) / matrix.k, matrix, chunks.empty() ? 0 : w.quant->chunk);
+    return Product::Of(NumElements(src.shape) / matrix.k, matrix, chunks.empty() ? 0 : w.quant->chunk);
   }
 
-  absl::Status EmitLookup(const LookupProduct& product, const std::vector<Chunk>& chunks) {
+  template <typename Product>
+  absl::Status EmitPacked(const Product& product, const std::vector<Chunk>& chunks) {
     const ir::Value &src = b_.value(n_.inputs[0]), &w = b_.value(n_.inputs[1]);
     const ir::ValueId bias = b_.graph().Input(id_, 2), output = n_.outputs[0];
     ChooseOperands(/*constant=*/true, /*strided=*/true);
@@ -161,15 +171,16 @@ class MatMulLowering : public ChunkedNode {
     const bool finishes = KernelCanFinish(b_, id_);
     const Desc dst = RowMajor(b_.value(output).shape, finishes ? b_.Stored(output) : DataType::kF32);
     const int result = b_.Stored(output) == TypeOf(dst) ? b_.Define(output, dst) : b_.Temporary(dst);
-    const int weights = b_.UsePacked(n_.inputs[1], absl::StrCat("lookup of ", Levels().k), product.packed_bytes(),
-                                     [&](void* packed) { product.Pack(Levels(), w.quant->scales, packed); });
+    const int weights =
+        b_.UsePacked(n_.inputs[1], absl::StrCat(product.implementation(), " of ", Levels().k), product.packed_bytes(),
+                     [&](void* packed) { product.Pack(Levels(), w.quant->scales, packed); });
     std::vector<int> outputs = {result};
     if (const int64_t bytes = product.scratch_bytes(src.dtype); bytes > 0) outputs.push_back(b_.TemporaryBytes(bytes));
     b_.EmitKernel(product.Product(src.dtype, src.quant->zero_point(),
                                   finishes ? KernelResult(b_, id_) : QuantizedOperand{DataType::kF32, {}},
                                   finishes && !n_.post_ops.empty()),
                   {o_.src_memory, weights, b_.ConstantF32(scales), added.empty() ? -1 : b_.ConstantF32(added)},
-                  std::move(outputs), absl::StrCat("lookup", product.bits(), ":avx512_core_vnni"));
+                  std::move(outputs), product.implementation());
     return finishes ? absl::OkStatus() : EmitRest(b_, id_, 0, result);
   }
 

@@ -1,6 +1,4 @@
-// Products with weights of few levels: the kernel against the same sums in double, and which layers of a plan get it.
-#include "engine/plan/lookup_product.h"
-
+// Products with weights of few levels: the kernels against the same sums in double, and which layers of a plan get them.
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -8,7 +6,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/plan/cpu_features.h"
+#include "engine/plan/lookup_product.h"
 #include "engine/plan/plan.h"
+#include "engine/plan/streamed_product.h"
 #include "engine/plan/threads.h"
 #include "gtest/gtest.h"
 #include "tests/plan/precision.h"
@@ -20,6 +20,7 @@ namespace {
 using plan::LevelMatrix;
 using plan::LookupProduct;
 using plan::QuantizedOperand;
+using plan::StreamedProduct;
 
 struct ProductCase {
   std::string name;
@@ -68,15 +69,9 @@ std::vector<ProductCase> Cases() {
   return cases;
 }
 
-class LookupProductTest : public ::testing::TestWithParam<ProductCase> {
- protected:
-  void SetUp() override {
-    if (!plan::CpuHasAvx512Vnni()) GTEST_SKIP() << "needs AVX512-VNNI";
-  }
-};
-
-TEST_P(LookupProductTest, SumsAreThoseOfTheLevels) {
-  const ProductCase& c = GetParam();
+// With levels of a column at most `apart` from each other.
+template <typename Product>
+void CheckSums(const ProductCase& c, uint32_t apart) {
   std::mt19937 random(static_cast<uint32_t>(std::hash<std::string>{}(c.name)));
   std::vector<uint8_t> source(static_cast<size_t>(c.rows * c.k));
   for (uint8_t& x : source) x = static_cast<uint8_t>(random());
@@ -87,7 +82,7 @@ TEST_P(LookupProductTest, SumsAreThoseOfTheLevels) {
   for (int64_t column = 0; column < c.n; ++column) {
     std::vector<int8_t> levels(static_cast<size_t>(c.levels));
     int next = static_cast<int>(random() % 120) - 127;
-    for (int8_t& level : levels) level = static_cast<int8_t>(next += 1 + static_cast<int>(random() % 7));
+    for (int8_t& level : levels) level = static_cast<int8_t>(next += 1 + static_cast<int>(random() % apart));
     for (int64_t k = 0; k < c.k; ++k)
       weights[static_cast<size_t>(k * matrix.k_stride + column * matrix.n_stride)] = levels[random() % levels.size()];
   }
@@ -97,9 +92,9 @@ TEST_P(LookupProductTest, SumsAreThoseOfTheLevels) {
   for (float& s : scales) s = 0.01f * static_cast<float>(1 + random() % 20);
   for (float& s : bias) s = static_cast<float>(random() % 100) - 50;
 
-  const auto product = LookupProduct::Of(c.rows, matrix, c.group);
+  const auto product = Product::Of(c.rows, matrix, c.group);
   ASSERT_TRUE(product.has_value());
-  EXPECT_EQ(product->bits(), c.levels > 4 ? 4 : c.levels > 2 ? 2 : 1);
+  EXPECT_EQ(product->bits(), c.levels > 16 ? 8 : c.levels > 4 ? 4 : c.levels > 2 ? 2 : 1);
   std::vector<uint8_t> packed(static_cast<size_t>(product->packed_bytes()) + 64);
   product->Pack(matrix, group_scales, packed.data());
   std::vector<uint8_t> scratch(static_cast<size_t>(product->scratch_bytes(c.source)));
@@ -142,8 +137,48 @@ TEST_P(LookupProductTest, SumsAreThoseOfTheLevels) {
   }
 }
 
+class ProductTest : public ::testing::TestWithParam<ProductCase> {
+ protected:
+  void SetUp() override {
+    if (!plan::CpuHasAvx512Vnni()) GTEST_SKIP() << "needs AVX512-VNNI";
+  }
+};
+class LookupProductTest : public ProductTest {};
+class StreamedProductTest : public ProductTest {};
+
+TEST_P(LookupProductTest, SumsAreThoseOfTheLevels) { CheckSums<LookupProduct>(GetParam(), 7); }
+
 INSTANTIATE_TEST_SUITE_P(Cases, LookupProductTest, ::testing::ValuesIn(Cases()),
                          [](const auto& test) { return test.param.name; });
+
+// The same, and more levels than 4 bits have.
+std::vector<ProductCase> StreamedCases() {
+  std::vector<ProductCase> cases = Cases();
+  for (ProductCase c : Cases()) {
+    if (c.levels != 16) continue;
+    c.levels = 100;  // neighbours, from -127 on
+    c.name += "Of100";
+    cases.push_back(std::move(c));
+  }
+  return cases;
+}
+
+TEST_P(StreamedProductTest, SumsAreThoseOfTheLevels) { CheckSums<StreamedProduct>(GetParam(), 1); }
+
+INSTANTIATE_TEST_SUITE_P(Cases, StreamedProductTest, ::testing::ValuesIn(StreamedCases()),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(StreamedProduct, TakesTheFewestBitsThatHoldEveryColumn) {
+  if (!plan::CpuHasAvx512Vnni()) GTEST_SKIP() << "needs AVX512-VNNI";
+  std::vector<int8_t> weights(int64_t{512} * 8);
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<int8_t>(static_cast<int>(i % 16) - 8);
+  const LevelMatrix matrix{weights.data(), 512, 8, 8, 1};
+  EXPECT_EQ(StreamedProduct::Of(8, matrix, 0)->bits(), 4);
+  EXPECT_FALSE(StreamedProduct::Of(9, matrix, 0)) << "primitives are as fast";
+  EXPECT_FALSE(StreamedProduct::Of(1, matrix, 48)) << "a group that ends within a packed vector";
+  weights[400 * 8 + 7] = 15;  // sixteen above the column's least, -1
+  EXPECT_EQ(StreamedProduct::Of(1, matrix, 32)->bits(), 8);
+}
 
 TEST(LookupProduct, IsForFewLevelsAndRows) {
   if (!plan::CpuHasAvx512Vnni()) GTEST_SKIP() << "needs AVX512-VNNI";
@@ -208,24 +243,26 @@ struct Layer {
   }
 };
 
-TEST(LookupProduct, IsChosenForLayersOfFewRowsAndLevels) {
-  const auto looks_up = [](const Layer& layer, const char* bits) {
-    return absl::StartsWith(layer.implementation(), absl::StrCat("lookup", bits));
+TEST(FewRows, HaveTheKernelThatReadsTheFewestBits) {
+  const auto runs_on = [](const Layer& layer, const char* kernel) {
+    return absl::StartsWith(layer.implementation(), absl::StrCat(kernel, ":"));
   };
   const bool has_kernel = plan::CpuHasAvx512Vnni();
-  EXPECT_EQ(looks_up(Layer(1, 16, 0, DataType::kU8), "4:"), has_kernel);
-  EXPECT_EQ(looks_up(Layer(8, 3, 64, DataType::kF32), "2:"), has_kernel);
-  EXPECT_EQ(looks_up(Layer(1, 2, 0, DataType::kU8), "1:"), has_kernel);
-  EXPECT_FALSE(looks_up(Layer(1, 17, 0, DataType::kU8), ""));
-  EXPECT_FALSE(looks_up(Layer(9, 16, 0, DataType::kU8), ""));
+  EXPECT_EQ(runs_on(Layer(1, 16, 0, DataType::kU8), "lookup4"), has_kernel);
+  EXPECT_EQ(runs_on(Layer(8, 3, 64, DataType::kF32), "streamed2"), has_kernel);
+  EXPECT_EQ(runs_on(Layer(1, 2, 0, DataType::kU8), "lookup1"), has_kernel);
+  EXPECT_EQ(runs_on(Layer(1, 17, 0, DataType::kU8), "streamed8"), has_kernel);
+  for (const char* kernel : {"lookup4", "lookup8", "streamed4", "streamed8"}) {
+    for (int levels : {16, 17}) EXPECT_FALSE(runs_on(Layer(9, levels, 0, DataType::kU8), kernel));
+  }
 }
 
 // What a request gets does not depend on the requests that it met: with them it may be many rows, on a primitive.
-TEST(LookupProduct, GivesTheBitsOfThePrimitive) {
+TEST(FewRows, GiveTheBitsOfThePrimitive) {
   for (DataType output : {DataType::kF32, DataType::kU8, DataType::kS8}) {
-    for (bool gelu : {false, true}) {
-      SCOPED_TRACE(absl::StrCat(Name(output), gelu ? " gelu" : ""));
-      const Tensor few = Layer(2, 16, 0, output, gelu).Run(2), many = Layer(12, 16, 0, output, gelu).Run(12);
+    for (const auto& [levels, gelu] : {std::pair(16, false), {16, true}, {120, false}, {120, true}}) {
+      SCOPED_TRACE(absl::StrCat(Name(output), " ", levels, gelu ? " gelu" : ""));
+      const Tensor few = Layer(2, levels, 0, output, gelu).Run(2), many = Layer(12, levels, 0, output, gelu).Run(12);
       EXPECT_TRUE(std::equal(static_cast<const uint8_t*>(few.data()),
                              static_cast<const uint8_t*>(few.data()) + few.size_bytes(),
                              static_cast<const uint8_t*>(many.data())));
