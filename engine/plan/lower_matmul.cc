@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/algorithm/container.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 #include "engine/plan/chunked_sum.h"
@@ -47,7 +48,7 @@ std::pair<int, Desc> See(Builder& b, ir::ValueId id, size_t rank, bool transpose
   return {m, transpose ? Transposed(desc) : desc};
 }
 
-// A network of fewer quantized weights than these keeps them in the cache, where looking weights up costs more than reading them: from eight
+// A network of fewer quantized weights than these keeps them in the cache, where oneDNN reads them fast and looking them up costs more: from eight
 // layers of 128 x 128 (u8 x s4 at one row 1.5 times slower than oneDNN's u8 x s8) to eight of 1024 x 1024 (as fast); four of 4096 x 4096 are
 // three times faster (Zen 4).
 constexpr int64_t kCachedWeights = int64_t{1} << 24;
@@ -140,7 +141,7 @@ class MatMulLowering : public ChunkedNode {
     return op_.transpose_b ? LevelMatrix{matrix.levels, matrix.n, matrix.k, 1, matrix.k_stride} : matrix;
   }
 
-  // A kernel of ours for a product of few rows whose weights take few levels.
+  // A kernel of ours for a product of few rows.
   template <typename Product>
   std::optional<Product> Fit(const std::vector<Chunk>& chunks) const {
     const ir::Value &src = b_.value(n_.inputs[0]), &w = b_.value(n_.inputs[1]);
@@ -171,9 +172,12 @@ class MatMulLowering : public ChunkedNode {
     const bool finishes = KernelCanFinish(b_, id_);
     const Desc dst = RowMajor(b_.value(output).shape, finishes ? b_.Stored(output) : DataType::kF32);
     const int result = b_.Stored(output) == TypeOf(dst) ? b_.Define(output, dst) : b_.Temporary(dst);
-    const int weights =
-        b_.UsePacked(n_.inputs[1], absl::StrCat(product.implementation(), " of ", Levels().k), product.packed_bytes(),
-                     [&](void* packed) { product.Pack(Levels(), w.quant->scales, packed); });
+    // Nodes may share weights.
+    const std::string layout =
+        absl::StrCat(product.implementation(), " of ", Levels().k, op_.transpose_b ? " transposed" : "", ", groups of ",
+                     chunks.empty() ? 0 : w.quant->chunk, " ", chunks.empty() ? 0 : absl::HashOf(w.quant->scales));
+    const int weights = b_.UsePacked(n_.inputs[1], layout, product.packed_bytes(),
+                                     [&](void* packed) { product.Pack(Levels(), w.quant->scales, packed); });
     std::vector<int> outputs = {result};
     if (const int64_t bytes = product.scratch_bytes(src.dtype); bytes > 0) outputs.push_back(b_.TemporaryBytes(bytes));
     b_.EmitKernel(product.Product(src.dtype, src.quant->zero_point(),

@@ -19,6 +19,7 @@
 #include "server/rpc/inference_service.h"
 #include "server/rpc/lifecycle.h"
 #include "server/rpc/precision_service.h"
+#include "server/rpc/shared_memory.h"
 
 namespace precis::server {
 

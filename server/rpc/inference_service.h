@@ -8,6 +8,7 @@
 #include "inference/grpc_service.grpc.pb.h"
 #include "server/config/server_options.h"
 #include "server/rpc/infer_execution.h"
+#include "server/rpc/shared_memory.h"
 
 namespace precis::server {
 

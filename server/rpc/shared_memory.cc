@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <type_traits>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -76,7 +75,7 @@ absl::Status SharedRegion::Read(uint64_t offset, void* bytes, size_t size) const
 }
 
 absl::Status SharedRegion::Write(uint64_t offset, const void* bytes, size_t size) const {
-  // Past the end pwrite would make the object longer.
+  // Past the end pwrite makes the object longer. Not for certain: its owner may shrink it right after this.
   PRECIS_ASSIGN_OR_RETURN(const uint64_t length, LengthOf(descriptor_, Described(*this)));
   if (offset_ + offset + size > length) {
     return absl::FailedPreconditionError(absl::StrCat(Described(*this), " has become shorter than it was registered"));
@@ -96,6 +95,7 @@ absl::Status SharedMemory::Register(const std::string& name, const std::string& 
   PRECIS_RETURN_IF_ERROR(CheckAllowed());
   if (name.empty() || name.size() > kMaxNameBytes) return absl::InvalidArgumentError("name: want 1 to 1024 bytes");
   if (byte_size == 0) return absl::InvalidArgumentError("byte_size: want at least 1");
+  if (key.find('\0') != std::string::npos) return absl::InvalidArgumentError("key: holds a zero byte");
   const int descriptor = shm_open(key.c_str(), O_RDWR | O_CLOEXEC, 0);
   const std::string what = absl::StrCat("key ", Quoted(key));
   if (descriptor < 0) return absl::ErrnoToStatus(errno, what);
@@ -167,6 +167,7 @@ absl::Status SharedMemory::ReadInputs(inference::ModelInferRequest* request) con
   bool any = false;
   for (const auto& input : request->inputs()) any = any || input.parameters().contains(kRegionParameter);
   if (!any) return absl::OkStatus();
+  uint64_t total = 0;
   int sent = 0;  // of raw_input_contents, which has one for each of the other inputs
   for (auto& input : *request->mutable_inputs()) {
     const std::string where = absl::StrCat("input ", Quoted(input.name()));
@@ -181,6 +182,12 @@ absl::Status SharedMemory::ReadInputs(inference::ModelInferRequest* request) con
       continue;
     }
     if (input.has_contents()) return absl::InvalidArgumentError(absl::StrCat(where, ": contents beside shared memory"));
+    total += span->byte_size;
+    if (total > max_bytes_) {
+      return absl::InvalidArgumentError(absl::StrCat("inputs of ", total,
+                                                     " bytes and more in shared memory, want at most ", max_bytes_,
+                                                     " (precisd --max_message_bytes)"));
+    }
     std::string& bytes = contents.emplace_back(span->byte_size, '\0');
     if (absl::Status status = span->region->Read(span->offset, bytes.data(), bytes.size()); !status.ok()) {
       return At(where, status);

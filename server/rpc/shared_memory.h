@@ -63,7 +63,7 @@ class SharedMemory {
   // A region costs a descriptor.
   static constexpr size_t kMaxRegions = 512;
 
-  // Without `allowed` every call answers Unimplemented. `max_bytes`: of one tensor.
+  // Without `allowed` every call answers Unimplemented. `max_bytes`: of one tensor, and of all inputs of a request.
   SharedMemory(bool allowed, int64_t max_bytes) : allowed_(allowed), max_bytes_(static_cast<uint64_t>(max_bytes)) {}
 
   bool allowed() const { return allowed_; }

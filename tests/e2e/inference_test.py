@@ -273,6 +273,8 @@ class SharedMemoryTest(ServerTest):
         self.client.unregister_system_shared_memory("one")
         self.assertEqual(len(self.client.get_system_shared_memory_status().regions), 0)
         self.assertIn("system_shared_memory", self.client.get_server_metadata().extensions)
+        self.assertEqual(len(self.client.get_cuda_shared_memory_status().regions), 0)
+        self.client.unregister_cuda_shared_memory()
 
     def test_an_object_that_shrinks_fails_its_requests_and_no_other(self):
         images = Classifier.images(1)

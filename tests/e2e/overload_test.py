@@ -79,7 +79,8 @@ class OverloadTest(ServerTest):
         first.cancel()
         self.assertEqual(code_of(waiting), grpc.StatusCode.CANCELLED)
         self.assertEqual(code_of(first), grpc.StatusCode.CANCELLED)
-        self.assertEqual(code_of(self.slow.send()), grpc.StatusCode.OK)
+        self.assertEqual(code_of(self.slow.send()), grpc.StatusCode.OK)  # behind both
+        self.assertGreaterEqual(self.server.metric("precis_requests_total", code="CANCELLED"), 1)  # the one that waited did not run
 
     def test_client_that_vanishes_leaves_the_server_well(self):
         other = SlowServer(self.server)

@@ -388,6 +388,7 @@ TEST_F(LiveTrafficProcessTest, AServerIsReadyBeforeTheTrafficThatALoadAtStartWai
   }
   Send("fashion", 0, 10);
   AwaitState("int8", v1::VariantStatus::READY);
+  server_.reset();  // which may still be writing what it learned
   std::filesystem::remove_all(files_.root() + "/fashion/.precis_cache");
   Restart("fashion@int8");
   EXPECT_THAT(ready_, HasSubstr("models=0 failed=1"));

@@ -4,7 +4,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -96,7 +98,8 @@ TEST_F(SharedMemoryTest, RefusesInputsThatItCannotRead) {
   EXPECT_THAT(unknown.message(), HasSubstr("input \"a\": no shared memory region \"other\""));
   for (const std::string& text :
        {of(InRegion("r", 4, 7)), of(InRegion("r", 11, 0)), of(InRegion("r", 0, 9)),  // 8 is the most for a tensor
-        of(InRegion("r", -1, 2)), of(InRegion("", 0, 2)), of(InRegion("r", 0, 2) + "contents { int_contents: 1 }"),
+        absl::StrCat(of(InRegion("r", 0, 5)), of(InRegion("r", 0, 5))), of(InRegion("r", -1, 2)),
+        of(InRegion("", 0, 2)), of(InRegion("r", 0, 2) + "contents { int_contents: 1 }"),
         of(InRegion("r", 0, 2)) + "raw_input_contents: 'sent'", of(InRegion("r", 0, 2)) + "inputs { name: 'b' }"}) {
     const absl::Status status = read(text);
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status << " for " << text;
@@ -166,6 +169,7 @@ TEST_F(SharedMemoryTest, RefusesRegionsThatDoNotFitTheirObject) {
   EXPECT_TRUE(absl::IsNotFound(memory_.Register("r", object_.key() + "x", 0, 1)));
   EXPECT_TRUE(absl::IsInvalidArgument(memory_.Register("r", "/../etc/hostname", 0, 1)));
   EXPECT_TRUE(absl::IsInvalidArgument(memory_.Register("", object_.key(), 0, 1)));
+  EXPECT_TRUE(absl::IsInvalidArgument(memory_.Register("r", object_.key() + std::string("\0x", 2), 0, 1)));
   EXPECT_TRUE(absl::IsInvalidArgument(memory_.Register("r", object_.key(), 0, 0)));
   EXPECT_TRUE(absl::IsInvalidArgument(memory_.Register("r", object_.key(), 4, 7)));
   EXPECT_TRUE(absl::IsInvalidArgument(memory_.Register("r", object_.key(), 11, 1)));

@@ -1,4 +1,5 @@
-"""Items per second with all cores busy: the server under four perf_analyzer clients beside the engine alone and beside Triton running OpenVINO."""
+"""Items per second with all cores busy: the server under four perf_analyzer clients beside the engine alone, for several networks and through
+TCP and shared memory, and beside Triton running OpenVINO."""
 import csv
 import json
 import os
@@ -133,7 +134,7 @@ def measure_networks(options):
         rows.append((model, variant, *(f"{setting.median([run[i] for run in runs]):.0f}" for i in range(3)),
                      *(f"{setting.median([run[i] / run[0] for run in runs]):.2f}" for i in (1, 2))))
     setting.print_table(f"{CLIENTS} perf_analyzer clients on the server's own {len(os.sched_getaffinity(0))} cores, inferences per second",
-                        ("network", "variant", "engine alone", "by TCP", "by shared memory", "of engine", "of engine"), rows)
+                        ("network", "variant", "engine alone", "by TCP", "by shared memory", "TCP of engine", "shared memory of engine"), rows)
     return record
 
 
