@@ -72,11 +72,13 @@ class MatMulLowering : public ChunkedNode {
     if (sa.size() < 2 || sw.size() < 2 || !TypesFit()) return absl::UnimplementedError("");
     const bool constant = b_.graph().IsConstant(w) && sw.size() == 2;
     const std::vector<Chunk> chunks = constant ? ChunksOf(b_.value(w), sa.back()) : std::vector<Chunk>();
-    if (constant) {
-      const auto streamed = Fit<StreamedProduct>(chunks);
-      const auto lookup = Fit<LookupProduct>(chunks);
-      // At as many bits a table is read faster than groups are, and slower where there are groups.
-      if (lookup && (!streamed || lookup->bits() < streamed->bits() + (chunks.empty() ? 1 : 0)))
+    if (constant && MayHaveFewRows(chunks)) {
+      const int64_t rows = NumElements(sa) / sa.back(), group = GroupOf(chunks);
+      const auto streamed = StreamedProduct::Of(rows, Levels(), group);
+      const auto lookup = LookupProduct::Of(rows, Levels(), group);
+      // What reads the fewest bits; at as many, tables are the faster ones for whole sums, and the slower ones for groups.
+      if (lookup &&
+          (!streamed || lookup->bits() < streamed->bits() || (lookup->bits() == streamed->bits() && group == 0)))
         return EmitPacked(*lookup, chunks);
       if (streamed) return EmitPacked(*streamed, chunks);
     }
@@ -141,19 +143,21 @@ class MatMulLowering : public ChunkedNode {
     return op_.transpose_b ? LevelMatrix{matrix.levels, matrix.n, matrix.k, 1, matrix.k_stride} : matrix;
   }
 
-  // A kernel of ours for a product of few rows.
-  template <typename Product>
-  std::optional<Product> Fit(const std::vector<Chunk>& chunks) const {
+  // Elements of K that share a scale, as the kernels for few rows count them.
+  int64_t GroupOf(const std::vector<Chunk>& chunks) const {
+    return chunks.empty() ? 0 : b_.value(n_.inputs[1]).quant->chunk;
+  }
+
+  // Whether a kernel of ours for few rows could compute this product, and would be faster, if the rows are few.
+  bool MayHaveFewRows(const std::vector<Chunk>& chunks) const {
     const ir::Value &src = b_.value(n_.inputs[0]), &w = b_.value(n_.inputs[1]);
     const ir::ValueId bias = b_.graph().Input(id_, 2);
-    if (!IsInt8(src.dtype) || op_.transpose_a || !FitsCollapsed()) return std::nullopt;
-    if (src.dtype == DataType::kS8 && !chunks.empty()) return std::nullopt;
-    if (absl::c_any_of(w.quant->zero_points, [](int32_t z) { return z != 0; })) return std::nullopt;
-    const LevelMatrix matrix = Levels();
-    if (bias != ir::kNoValue && (!b_.graph().IsConstant(bias) || b_.value(bias).shape != Shape{matrix.n}))
-      return std::nullopt;
-    if (QuantizedWeights(b_.graph()) < kCachedWeights) return std::nullopt;
-    return Product::Of(NumElements(src.shape) / matrix.k, matrix, chunks.empty() ? 0 : w.quant->chunk);
+    if (!IsInt8(src.dtype) || op_.transpose_a || !FitsCollapsed()) return false;
+    if (src.dtype == DataType::kS8 && !chunks.empty()) return false;
+    if (absl::c_any_of(w.quant->zero_points, [](int32_t z) { return z != 0; })) return false;
+    if (bias != ir::kNoValue && (!b_.graph().IsConstant(bias) || b_.value(bias).shape != Shape{Levels().n}))
+      return false;
+    return QuantizedWeights(b_.graph()) >= kCachedWeights;
   }
 
   template <typename Product>
@@ -175,7 +179,7 @@ class MatMulLowering : public ChunkedNode {
     // Nodes may share weights.
     const std::string layout =
         absl::StrCat(product.implementation(), " of ", Levels().k, op_.transpose_b ? " transposed" : "", ", groups of ",
-                     chunks.empty() ? 0 : w.quant->chunk, " ", chunks.empty() ? 0 : absl::HashOf(w.quant->scales));
+                     GroupOf(chunks), " ", chunks.empty() ? 0 : absl::HashOf(w.quant->scales));
     const int weights = b_.UsePacked(n_.inputs[1], layout, product.packed_bytes(),
                                      [&](void* packed) { product.Pack(Levels(), w.quant->scales, packed); });
     std::vector<int> outputs = {result};

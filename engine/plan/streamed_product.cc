@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "engine/plan/cpu_features.h"
 #include "engine/plan/vnni.h"
@@ -106,31 +107,27 @@ void SumRows(const Block& block, int64_t rows, float* totals) {
   }
 }
 
-// The least level of each column.
-std::vector<int32_t> LeastLevels(const LevelMatrix& weights) {
-  std::vector<int32_t> least(static_cast<size_t>(weights.n), INT8_MAX);
-  ForEachLevel(weights, [&](int64_t /*k*/, int64_t column, int8_t level) {
-    int32_t& so_far = least[static_cast<size_t>(column)];
-    so_far = std::min<int32_t>(so_far, level);
-  });
-  return least;
-}
+// Of the levels of a column.
+struct Range {
+  int32_t least = INT8_MAX, most = INT8_MIN;
+};
 
-// The most by which a level of a column is above the column's least.
-int32_t WidestColumn(const LevelMatrix& weights) {
-  const std::vector<int32_t> least = LeastLevels(weights);
-  int32_t widest = 0;
+std::vector<Range> RangesOf(const LevelMatrix& weights) {
+  std::vector<Range> ranges(static_cast<size_t>(weights.n));
   ForEachLevel(weights, [&](int64_t /*k*/, int64_t column, int8_t level) {
-    widest = std::max(widest, level - least[static_cast<size_t>(column)]);
+    Range& range = ranges[static_cast<size_t>(column)];
+    range.least = std::min<int32_t>(range.least, level);
+    range.most = std::max<int32_t>(range.most, level);
   });
-  return widest;
+  return ranges;
 }
 
 }  // namespace
 
 std::optional<StreamedProduct> StreamedProduct::Of(int64_t rows, const LevelMatrix& weights, int64_t group) {
   if (!CpuHasAvx512Vnni() || rows > kMaxFewRows || group % kStep != 0) return std::nullopt;
-  const int32_t widest = WidestColumn(weights);
+  int32_t widest = 0;
+  for (const Range& range : RangesOf(weights)) widest = std::max(widest, range.most - range.least);
   StreamedProduct product;
   product.rows_ = rows;
   product.k_ = weights.k;
@@ -163,8 +160,8 @@ void StreamedProduct::Pack(const LevelMatrix& weights, const std::vector<float>&
   const auto header_of = [&](int64_t column) {
     return reinterpret_cast<int32_t*>(block_of(column)) + column % kColumns;
   };
-  const std::vector<int32_t> least =
-      bits_ == 8 ? std::vector<int32_t>(static_cast<size_t>(columns_), 0) : LeastLevels(weights);
+  std::vector<int32_t> least(static_cast<size_t>(columns_), 0);
+  if (bits_ < 8) absl::c_transform(RangesOf(weights), least.begin(), [](const Range& range) { return range.least; });
   for (int64_t column = 0; column < columns_; ++column) {
     *header_of(column) = least[static_cast<size_t>(column)];
     for (int64_t group = 0; group < groups_; ++group) {

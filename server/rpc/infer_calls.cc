@@ -9,13 +9,14 @@ namespace precis::server {
 grpc::ServerUnaryReactor* StartUnaryInfer(const InferContext& context, grpc::CallbackServerContext* call,
                                           grpc::ByteBuffer* request, grpc::ByteBuffer* reply) {
   grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
-  auto* const execution = new InferExecution(context, ReplyKind::kUnary, [call] { return call->IsCancelled(); });
-  execution->Start(request, absl::FromChrono(call->deadline()),
-                   [execution, reactor, reply](absl::Status status, grpc::ByteBuffer bytes) {
-                     reply->Swap(&bytes);
-                     reactor->Finish(ToGrpcStatus(status));
-                     delete execution;
-                   });
+  auto* const execution = new InferExecution(context, ReplyKind::kUnary);
+  execution->Start(
+      request, absl::FromChrono(call->deadline()), [call] { return call->IsCancelled(); },
+      [execution, reactor, reply](absl::Status status, grpc::ByteBuffer bytes) {
+        reply->Swap(&bytes);
+        reactor->Finish(ToGrpcStatus(status));
+        delete execution;
+      });
   return reactor;
 }
 
@@ -64,7 +65,8 @@ void StreamInferCall::OnReadDone(bool ok) {
     }
   }
   if (item != nullptr) {
-    item->execution.Start(&request, deadline_, [this, item](const absl::Status&, grpc::ByteBuffer reply) {
+    const auto cancelled = [item] { return item->cancelled.load(std::memory_order_relaxed); };
+    item->execution.Start(&request, deadline_, cancelled, [this, item](const absl::Status&, grpc::ByteBuffer reply) {
       OnAnswer(item, std::move(reply));
     });
   }

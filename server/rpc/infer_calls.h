@@ -36,8 +36,7 @@ class StreamInferCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, g
 
  private:
   struct Item {
-    explicit Item(const InferContext& context)
-        : execution(context, ReplyKind::kStream, [this] { return cancelled.load(std::memory_order_relaxed); }) {}
+    explicit Item(const InferContext& context) : execution(context, ReplyKind::kStream) {}
     std::atomic<bool> cancelled{false};
     InferExecution execution;
     grpc::ByteBuffer reply;

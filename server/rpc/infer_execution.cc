@@ -12,6 +12,7 @@
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "server/models/traffic_route.h"
 #include "server/rpc/drift_sampling.h"
+#include "server/rpc/infer_request.h"
 
 namespace precis::server {
 namespace {
@@ -39,30 +40,19 @@ std::optional<uint64_t> HashParameter(const inference::ModelInferRequest& reques
   return std::nullopt;
 }
 
-// A parameter that counts something; 0 when the request has none of that name. Errors: InvalidArgument.
-absl::StatusOr<uint64_t> CountParameter(const inference::ModelInferRequest& request, const char* name) {
-  const auto found = request.parameters().find(name);
-  if (found == request.parameters().end()) return 0;
-  const inference::InferParameter& value = found->second;
-  if (value.has_uint64_param()) return value.uint64_param();
-  if (!value.has_int64_param()) return absl::InvalidArgumentError(absl::StrCat(name, ": want an integer"));
-  if (value.int64_param() < 0) return absl::InvalidArgumentError(absl::StrCat(name, ": ", value.int64_param()));
-  return static_cast<uint64_t>(value.int64_param());
-}
-
 }  // namespace
 
-InferExecution::InferExecution(const InferContext& context, ReplyKind kind, std::function<bool()> cancelled)
+InferExecution::InferExecution(const InferContext& context, ReplyKind kind)
     : context_(context),
       kind_(kind),
       received_(absl::Now()),
-      cancelled_(std::move(cancelled)),
       request_(google::protobuf::Arena::CreateMessage<inference::ModelInferRequest>(&arena_)) {}
 
-void InferExecution::Start(grpc::ByteBuffer* request, absl::Time deadline, Done done) {
+void InferExecution::Start(grpc::ByteBuffer* request, absl::Time deadline, std::function<bool()> cancelled, Done done) {
   done_ = std::move(done);
   Job job;
   job.deadline = deadline;
+  job.cancelled = std::move(cancelled);
   if (absl::Status status = Prepare(request, &job); !status.ok()) {
     return Answer(std::move(status), grpc::ByteBuffer(), absl::Now() - received_);
   }
@@ -84,11 +74,10 @@ absl::Status InferExecution::Prepare(grpc::ByteBuffer* request, Job* job) {
   PRECIS_RETURN_IF_ERROR(ReadParameters(job));
   PRECIS_RETURN_IF_ERROR(context_.shared_memory->ReadInputs(request_));
   PRECIS_ASSIGN_OR_RETURN(inputs_, DecodeInputs(*request_, pin_->signature));
-  PRECIS_ASSIGN_OR_RETURN(shared_outputs_, context_.shared_memory->TakeOutputs(request_));
+  PRECIS_ASSIGN_OR_RETURN(shared_outputs_, context_.shared_memory->SpansOfOutputs(*request_));
   PRECIS_ASSIGN_OR_RETURN(wanted_, RequestedOutputs(*request_, pin_->signature));
   job->inputs = std::move(inputs_.views);
   job->batch_size = inputs_.batch_size;
-  job->cancelled = std::move(cancelled_);
   return absl::OkStatus();
 }
 
@@ -98,8 +87,8 @@ absl::Status InferExecution::ReadParameters(Job* job) const {
       return absl::InvalidArgumentError(absl::StrCat("unknown parameter \"", name, "\""));
     }
   }
-  PRECIS_ASSIGN_OR_RETURN(job->priority, CountParameter(*request_, kPriorityParameter));
-  PRECIS_ASSIGN_OR_RETURN(const uint64_t timeout, CountParameter(*request_, kTimeoutParameter));
+  PRECIS_ASSIGN_OR_RETURN(job->priority, CountParameter(request_->parameters(), kPriorityParameter));
+  PRECIS_ASSIGN_OR_RETURN(const uint64_t timeout, CountParameter(request_->parameters(), kTimeoutParameter));
   if (timeout > 0) job->timeout = absl::Microseconds(static_cast<int64_t>(std::min<uint64_t>(timeout, INT64_MAX)));
   return absl::OkStatus();
 }

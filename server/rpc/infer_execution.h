@@ -37,12 +37,12 @@ class InferExecution {
   // The status of the inference, and its reply: for a stream also when it failed.
   using Done = absl::AnyInvocable<void(absl::Status, grpc::ByteBuffer)>;
 
-  // `cancelled`: the client has gone, and the inference does not run if it has not begun. Called on any thread before `done`.
-  InferExecution(const InferContext& context, ReplyKind kind, std::function<bool()> cancelled);
+  InferExecution(const InferContext& context, ReplyKind kind);
 
   // Once. Takes the bytes out of `request`. Calls `done` once, on this or another thread, maybe before it returns; this
   // object is not touched after that and lives at least until then.
-  void Start(grpc::ByteBuffer* request, absl::Time deadline, Done done);
+  // `cancelled`: the client has gone, and the inference does not run if it has not begun. Called on any thread before `done`.
+  void Start(grpc::ByteBuffer* request, absl::Time deadline, std::function<bool()> cancelled, Done done);
 
  private:
   absl::Status Prepare(grpc::ByteBuffer* request, Job* job);
@@ -57,7 +57,6 @@ class InferExecution {
   const InferContext context_;
   const ReplyKind kind_;
   const absl::Time received_;
-  std::function<bool()> cancelled_;
   bool entered_ = false;
   google::protobuf::Arena arena_;
   inference::ModelInferRequest* const request_;  // on the arena

@@ -7,7 +7,6 @@
 
 #include <cerrno>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "engine/base/status_macros.h"
@@ -19,8 +18,6 @@ constexpr char kRegionParameter[] = "shared_memory_region";
 constexpr char kSizeParameter[] = "shared_memory_byte_size";
 constexpr char kOffsetParameter[] = "shared_memory_offset";
 constexpr size_t kMaxNameBytes = 1024;
-
-std::string Quoted(absl::string_view text) { return absl::StrCat("\"", absl::CHexEscape(text.substr(0, 100)), "\""); }
 
 std::string Described(const SharedRegion& region) { return absl::StrCat("shared memory ", Quoted(region.key())); }
 
@@ -50,19 +47,6 @@ absl::StatusOr<uint64_t> LengthOf(int descriptor, absl::string_view what) {
   struct stat status;
   if (fstat(descriptor, &status) != 0) return absl::ErrnoToStatus(errno, what);
   return static_cast<uint64_t>(status.st_size);
-}
-
-// A parameter that counts bytes; 0 when it is not there. Errors: InvalidArgument.
-absl::StatusOr<uint64_t> BytesParameter(const google::protobuf::Map<std::string, inference::InferParameter>& parameters,
-                                        const char* name) {
-  const auto found = parameters.find(name);
-  if (found == parameters.end()) return 0;
-  const inference::InferParameter& value = found->second;
-  if (value.has_uint64_param()) return value.uint64_param();
-  if (!value.has_int64_param() || value.int64_param() < 0) {
-    return absl::InvalidArgumentError(absl::StrCat(name, ": want a count of bytes"));
-  }
-  return static_cast<uint64_t>(value.int64_param());
 }
 
 }  // namespace
@@ -139,8 +123,7 @@ absl::StatusOr<std::map<std::string, std::shared_ptr<const SharedRegion>>> Share
   return std::map<std::string, std::shared_ptr<const SharedRegion>>{*found};
 }
 
-absl::StatusOr<SharedSpan> SharedMemory::SpanOf(
-    const google::protobuf::Map<std::string, inference::InferParameter>& parameters) const {
+absl::StatusOr<SharedSpan> SharedMemory::SpanOf(const InferParameters& parameters) const {
   const auto named = parameters.find(kRegionParameter);
   if (named == parameters.end()) return SharedSpan();
   SharedSpan span;
@@ -148,8 +131,8 @@ absl::StatusOr<SharedSpan> SharedMemory::SpanOf(
   if (span.name.empty()) return absl::InvalidArgumentError(absl::StrCat(kRegionParameter, ": want a region's name"));
   PRECIS_ASSIGN_OR_RETURN(const auto found, List(span.name));
   span.region = found.begin()->second;
-  PRECIS_ASSIGN_OR_RETURN(span.offset, BytesParameter(parameters, kOffsetParameter));
-  PRECIS_ASSIGN_OR_RETURN(span.byte_size, BytesParameter(parameters, kSizeParameter));
+  PRECIS_ASSIGN_OR_RETURN(span.offset, CountParameter(parameters, kOffsetParameter));
+  PRECIS_ASSIGN_OR_RETURN(span.byte_size, CountParameter(parameters, kSizeParameter));
   if (span.offset > span.region->byte_size() || span.byte_size > span.region->byte_size() - span.offset) {
     return absl::InvalidArgumentError(absl::StrCat(span.byte_size, " bytes from byte ", span.offset,
                                                    " on: shared memory region ", Quoted(span.name), " has ",
@@ -206,17 +189,15 @@ absl::Status SharedMemory::ReadInputs(inference::ModelInferRequest* request) con
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<SharedSpan>> SharedMemory::TakeOutputs(inference::ModelInferRequest* request) const {
+absl::StatusOr<std::vector<SharedSpan>> SharedMemory::SpansOfOutputs(
+    const inference::ModelInferRequest& request) const {
   std::vector<SharedSpan> spans;
   bool any = false;
-  for (auto& output : *request->mutable_outputs()) {
+  for (const auto& output : request.outputs()) {
     absl::StatusOr<SharedSpan> span = SpanOf(output.parameters());
     if (!span.ok()) return At(absl::StrCat("output ", Quoted(output.name())), span.status());
     any = any || span->region != nullptr;
     spans.push_back(*std::move(span));
-    for (const char* parameter : {kRegionParameter, kSizeParameter, kOffsetParameter}) {
-      output.mutable_parameters()->erase(parameter);
-    }
   }
   if (!any) spans.clear();
   return spans;

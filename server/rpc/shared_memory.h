@@ -22,6 +22,7 @@
 #include "absl/synchronization/mutex.h"
 #include "engine/tensor/tensor.h"
 #include "inference/grpc_service.pb.h"
+#include "server/rpc/infer_request.h"
 
 namespace precis::server {
 
@@ -82,13 +83,11 @@ class SharedMemory {
   // Errors: InvalidArgument naming the input; NotFound naming the region; what Read says.
   absl::Status ReadInputs(inference::ModelInferRequest* request) const;
 
-  // Where each output that the request names is wanted, in its order, and takes that out of the request; empty when all are wanted in the
-  // message. Errors as ReadInputs.
-  absl::StatusOr<std::vector<SharedSpan>> TakeOutputs(inference::ModelInferRequest* request) const;
+  // Where each output that the request names is wanted, in its order; empty when all are wanted in the message. Errors as ReadInputs.
+  absl::StatusOr<std::vector<SharedSpan>> SpansOfOutputs(const inference::ModelInferRequest& request) const;
 
  private:
-  absl::StatusOr<SharedSpan> SpanOf(
-      const google::protobuf::Map<std::string, inference::InferParameter>& parameters) const;
+  absl::StatusOr<SharedSpan> SpanOf(const InferParameters& parameters) const;
 
   const bool allowed_;
   const uint64_t max_bytes_;

@@ -5,10 +5,10 @@
 #include <limits>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "engine/base/status_macros.h"
+#include "server/rpc/infer_request.h"
 
 namespace precis::server {
 namespace {
@@ -18,12 +18,6 @@ using InputTensor = inference::ModelInferRequest::InferInputTensor;
 
 // Elements of one tensor; far above what a message of 2 GiB can hold, far below overflow.
 constexpr int64_t kMaxElements = int64_t{1} << 40;
-constexpr size_t kMaxQuotedBytes = 100;
-
-// A name out of a request, safe to log and short.
-std::string Quoted(absl::string_view name) {
-  return absl::StrCat("\"", absl::CHexEscape(name.substr(0, kMaxQuotedBytes)), "\"");
-}
 
 absl::Status BadInput(absl::string_view name, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("input ", Quoted(name), ": ", what));

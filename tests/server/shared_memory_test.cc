@@ -80,7 +80,7 @@ TEST_F(SharedMemoryTest, LeavesOtherRequestsAsTheyAre) {
   auto request = Request("inputs { name: 'a' } outputs { name: 'o' } raw_input_contents: 'sent'");
   const std::string before = request.DebugString();
   ASSERT_TRUE(memory_.ReadInputs(&request).ok());
-  const auto outputs = memory_.TakeOutputs(&request);
+  const auto outputs = memory_.SpansOfOutputs(request);
   ASSERT_TRUE(outputs.ok());
   EXPECT_THAT(*outputs, IsEmpty());
   EXPECT_EQ(request.DebugString(), before);
@@ -109,7 +109,7 @@ TEST_F(SharedMemoryTest, RefusesInputsThatItCannotRead) {
 TEST_F(SharedMemoryTest, WritesOutputsAndSaysWhereTheyAre) {
   ASSERT_TRUE(memory_.Register("r", object_.key(), 2, 6).ok());
   auto request = Request(absl::StrCat("outputs { name: 'sent' } outputs { name: 'shared' ", InRegion("r", 2, 4), "}"));
-  const auto spans = memory_.TakeOutputs(&request);
+  const auto spans = memory_.SpansOfOutputs(request);
   ASSERT_TRUE(spans.ok());
   std::vector<Tensor> outputs;
   outputs.push_back(Tensor::From<int8_t>({3}, {'x', 'y', 'z'}));
@@ -132,7 +132,7 @@ TEST_F(SharedMemoryTest, WritesOutputsAndSaysWhereTheyAre) {
 TEST_F(SharedMemoryTest, RefusesASpanThatIsTooSmallForTheOutput) {
   ASSERT_TRUE(memory_.Register("r", object_.key(), 0, 10).ok());
   auto request = Request(absl::StrCat("outputs { name: 'o' ", InRegion("r", 0, 2), "}"));
-  const auto spans = memory_.TakeOutputs(&request);
+  const auto spans = memory_.SpansOfOutputs(request);
   ASSERT_TRUE(spans.ok());
   std::vector<Tensor> outputs;
   outputs.push_back(Tensor::From<int8_t>({3}, {1, 2, 3}));
@@ -194,7 +194,7 @@ TEST_F(SharedMemoryTest, IsUnimplementedUnlessItIsAllowed) {
   auto request = Request(
       absl::StrCat("inputs { name: 'a' ", InRegion("r", 0, 1), "} outputs { name: 'o' ", InRegion("r", 0, 1), "}"));
   EXPECT_TRUE(absl::IsUnimplemented(memory.ReadInputs(&request)));
-  EXPECT_TRUE(absl::IsUnimplemented(memory.TakeOutputs(&request).status()));
+  EXPECT_TRUE(absl::IsUnimplemented(memory.SpansOfOutputs(request).status()));
 }
 
 }  // namespace
